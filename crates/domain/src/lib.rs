@@ -1,0 +1,26 @@
+//! Waypost's types and rules, free of I/O and of async: what an id, a phone number, a message status or a session
+//! state *is*, and how each may change.
+//!
+//! Everything that needs the time, randomness or a fresh id takes an [`Env`], so that tests neither sleep nor guess.
+
+pub mod account;
+pub mod address;
+pub mod api_key;
+pub mod env;
+pub mod event;
+pub mod ids;
+pub mod message;
+pub mod session;
+pub mod status;
+pub mod time;
+
+pub use account::{Email, Role, Tenant, User};
+pub use address::{Jid, JidServer, PhoneNumber, Recipient};
+pub use api_key::{ApiKey, Scope};
+pub use env::{Clock, Entropy, Env};
+pub use event::{Event, EventType};
+pub use ids::{ApiKeyId, EventId, MessageId, RefreshFamilyId, SessionId, TenantId, UserId, WaMessageId};
+pub use message::{Content, Direction, Message, MessageKind, TimelineEntry};
+pub use session::{EngineKind, LastError, Session, SessionStatus};
+pub use status::{Failure, FailureCode, MessageStatus, Progress, StatusChange};
+pub use time::Timestamp;

@@ -1,0 +1,274 @@
+//! The port to a messaging network. `gateway` drives engines through it and knows no network by name; an engine knows
+//! no business table.
+//!
+//! An engine opens a [`Link`] for each session. The gateway calls the link; the link answers through an [`EventSink`].
+//! A call returns as soon as the network took or refused it; what comes of it (an acknowledgement, a QR code, a lost
+//! connection) arrives as an [`EngineEvent`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use waypost_domain::{Content, EngineKind, FailureCode, Jid, PhoneNumber, SessionId, TenantId, Timestamp, WaMessageId};
+
+/// A messaging network.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// Which network it is.
+    fn kind(&self) -> EngineKind;
+
+    /// Opens the link of one session. Nothing is connected yet, and no network is touched.
+    async fn open(&self, session: SessionSpec, sink: Arc<dyn EventSink>) -> Result<Arc<dyn Link>, LinkError>;
+
+    /// Forgets every credential of a session that was logged out or deleted.
+    async fn forget(&self, session: SessionId) -> Result<(), LinkError>;
+}
+
+/// What an engine must know of a session to open it.
+#[derive(Debug, Clone)]
+pub struct SessionSpec {
+    /// The session.
+    pub id: SessionId,
+    /// Its tenant, for the log.
+    pub tenant_id: TenantId,
+    /// The session's name, which the phone shows in its list of linked devices where the network allows it.
+    pub name: String,
+    /// The account it is linked to, where it is.
+    pub phone_number: Option<PhoneNumber>,
+    /// Whether the gateway's row says that it is linked.
+    pub linked: bool,
+}
+
+/// One session's line to its network. Dropping it closes the connection without a word.
+#[async_trait]
+pub trait Link: Send + Sync + 'static {
+    /// Starts linking or logging in, and keeps the connection up from then on. Returns at once; the way there arrives
+    /// as events. Calling it again while it runs changes nothing.
+    async fn connect(&self) -> Result<(), LinkError>;
+
+    /// Asks for a code that the owner of `number` types into their phone instead of scanning a QR code.
+    async fn pairing_code(&self, number: &PhoneNumber) -> Result<PairingCode, LinkError>;
+
+    /// Hands one message to the network. `Ok` says that it was written to the connection, no more: the verdict is an
+    /// [`EngineEvent::Acked`] or [`EngineEvent::Refused`] with the same id. Sending again under the same id is
+    /// allowed, and is how a lost acknowledgement is mended.
+    async fn send(&self, message: &Outgoing) -> Result<(), SendFailure>;
+
+    /// Closes the connection and keeps the credentials. Returns when it is closed.
+    async fn disconnect(&self);
+
+    /// Unlinks the device at the network, as far as the network can be reached, and closes the connection. The
+    /// credentials go with [`Engine::forget`].
+    async fn logout(&self);
+}
+
+/// A message on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Its id on the wire, drawn when it was accepted.
+    pub wa_id: WaMessageId,
+    /// The account or group it goes to.
+    pub to: Jid,
+    /// What it carries.
+    pub content: Content,
+}
+
+/// A code to type into a phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairingCode {
+    /// Eight characters.
+    pub code: String,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+/// Why a message was not handed over, and what happens next. The reason is for the timeline and the log: it names no
+/// address and no text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendFailure {
+    /// Try again soon, under the same id.
+    #[error("retry: {reason}")]
+    Retry {
+        /// What went wrong.
+        reason: String,
+    },
+    /// The network or the content forbids it: the message fails.
+    #[error("reject: {code:?}: {reason}")]
+    Reject {
+        /// The stable code.
+        code: FailureCode,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The session is not connected: the message waits, queued, until it is back.
+    #[error("park: {reason}")]
+    Park {
+        /// What went wrong.
+        reason: String,
+    },
+    /// The session has no credentials any more: its messages fail.
+    #[error("session gone: {reason}")]
+    SessionGone {
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+/// Why a link could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// The step does not fit the state; the sentence is public.
+    #[error("{0}")]
+    Conflict(String),
+    /// The network refused or did not answer; the sentence is public.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The network asks to slow down.
+    #[error("too many attempts")]
+    RateLimited {
+        /// When to try again, in seconds.
+        retry_after_secs: u32,
+    },
+    /// Ours; for the log alone.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Where a link's events go. The gateway implements it.
+#[async_trait]
+pub trait EventSink: Send + Sync + 'static {
+    /// Takes note of an event. Never blocks: engines call it on their receive path.
+    fn post(&self, session: SessionId, event: EngineEvent);
+
+    /// Stores inbound messages. Returns `Ok` when they are committed: only then may the engine acknowledge them to
+    /// the network. On `Err` the network is to deliver them again.
+    async fn inbound(&self, session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored>;
+}
+
+/// The inbound messages were not stored; they must come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the inbound messages were not stored")]
+pub struct NotStored;
+
+/// A message that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbound {
+    /// Its id on the wire: unique only together with chat and sender.
+    pub wa_id: WaMessageId,
+    /// The chat: the other person, or the group.
+    pub chat: Jid,
+    /// Who wrote it.
+    pub sender: Jid,
+    /// The same person in the other namespace (LID for a number, number for a LID), where it is known.
+    pub sender_alt: Option<Jid>,
+    /// Whether one of the account's own other devices wrote it.
+    pub from_me: bool,
+    /// The sender's name for themselves.
+    pub push_name: Option<String>,
+    /// When it was sent, by the network's clock.
+    pub sent_at: Timestamp,
+    /// What it carries.
+    pub content: Content,
+}
+
+/// What happens on a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineEvent {
+    /// A QR code waits to be scanned; it replaces any earlier one.
+    Qr {
+        /// The text to show as a QR code.
+        code: String,
+        /// When it stops working.
+        expires_at: Timestamp,
+    },
+    /// No phone scanned in time; the connection is closed.
+    QrExhausted,
+    /// The session was linked to an account, and its credentials are on disk.
+    Linked {
+        /// The account's number.
+        phone_number: PhoneNumber,
+        /// Its LID, where the network said it.
+        lid: Option<Jid>,
+        /// Its name for itself.
+        push_name: Option<String>,
+    },
+    /// A connection is being made (again).
+    Connecting,
+    /// Logged in, ready to send, socket alive.
+    Connected {
+        /// The account's name for itself, where it is known.
+        push_name: Option<String>,
+    },
+    /// The connection is lost; the link makes it again by itself.
+    ConnectionLost {
+        /// What went wrong.
+        reason: String,
+    },
+    /// The connection ended and the link will not make it again by itself.
+    Ended(EndReason),
+    /// WhatsApp's server acknowledged a message without an error.
+    Acked {
+        /// The message.
+        wa_id: WaMessageId,
+        /// When, by the network's clock where it says so.
+        at: Timestamp,
+    },
+    /// WhatsApp's server refused a message.
+    Refused {
+        /// The message.
+        wa_id: WaMessageId,
+        /// The stable code.
+        code: FailureCode,
+        /// What the server said, such as `ack error 463`.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A receipt for messages of ours.
+    Receipt {
+        /// The messages.
+        wa_ids: Vec<WaMessageId>,
+        /// The chat they are in, in whatever namespace the receipt was written.
+        chat: Jid,
+        /// What it proves.
+        kind: ReceiptKind,
+        /// When, by the network's clock where it says so.
+        at: Timestamp,
+    },
+}
+
+/// What a receipt proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiptKind {
+    /// A device of the recipient has the message.
+    Delivered,
+    /// The recipient has seen it.
+    Read,
+    /// The recipient has played it.
+    Played,
+}
+
+/// Why a link ended for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndReason {
+    /// The device was unlinked: its credentials are worth nothing any more.
+    LoggedOut {
+        /// What the network said.
+        reason: String,
+    },
+    /// Another client took the connection over.
+    Replaced,
+    /// The account is banned or locked.
+    Restricted {
+        /// What the network said.
+        reason: String,
+        /// When it ends, where the network said so.
+        until: Option<Timestamp>,
+    },
+    /// The network refuses this client's version.
+    ClientOutdated,
+    /// The network refused the login in some other way.
+    Refused {
+        /// What the network said.
+        reason: String,
+    },
+}

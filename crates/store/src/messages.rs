@@ -1,0 +1,217 @@
+//! Messages: the queue, the record and the history in one table.
+//!
+//! The row is the queue (design.md, "The one way through"): a message that waits is a row with status `queued`, and
+//! claiming it is an update to `sending`. Every change of a status writes the row, its timeline and its event in one
+//! commit, through [`waypost_domain::Progress::advance`] and nothing else.
+
+use waypost_domain::{
+    Content, Direction, Jid, Message, MessageId, MessageStatus, SessionId, StatusChange, TenantId, Timestamp,
+    WaMessageId,
+};
+
+use crate::{Page, PageRequest, Store, StoreError};
+
+/// An outbound message to be written with status `queued`.
+#[derive(Debug, Clone)]
+pub struct NewOutbound {
+    /// Its id.
+    pub id: MessageId,
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// The session that will send it.
+    pub session_id: SessionId,
+    /// Its id on the wire.
+    pub wa_id: WaMessageId,
+    /// What `data.to` echoes.
+    pub to: String,
+    /// Where it goes.
+    pub remote_jid: Jid,
+    /// What it carries.
+    pub content: Content,
+    /// The caller's own reference.
+    pub client_reference: Option<String>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+}
+
+/// A claimed message: its row says `sending`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// Its position in the order of acceptance.
+    pub seq: i64,
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// Its id on the wire.
+    pub wa_id: WaMessageId,
+    /// Where it goes: messages with the same address keep their order.
+    pub remote_jid: Jid,
+    /// What it carries.
+    pub content: Content,
+}
+
+/// An inbound message to be written.
+#[derive(Debug, Clone)]
+pub struct NewInbound {
+    /// Its id.
+    pub id: MessageId,
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// The session that received it.
+    pub session_id: SessionId,
+    /// Its id on the wire; `(session, chat, sender, wa_id)` names it, and a repeat is not stored again.
+    pub wa_id: WaMessageId,
+    /// The chat.
+    pub chat: Jid,
+    /// Who wrote it.
+    pub sender: Jid,
+    /// The sender's name for themselves.
+    pub push_name: Option<String>,
+    /// The session's own number, where it is known.
+    pub to: Option<String>,
+    /// What it carries.
+    pub content: Content,
+    /// When it was sent, by the network's clock.
+    pub sent_at: Timestamp,
+    /// When we received it.
+    pub received_at: Timestamp,
+}
+
+/// What came of storing an inbound message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InboundOutcome {
+    /// It is new.
+    Stored,
+    /// It was there already.
+    Repeat,
+}
+
+/// How a loop names a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageRef {
+    /// By our id.
+    Id(MessageId),
+    /// By its id on the wire within its session, outbound: as acknowledgements and receipts do.
+    Wire(WaMessageId),
+}
+
+/// Evidence of what happened to an outbound message of a session.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// The session.
+    pub session_id: SessionId,
+    /// The message.
+    pub message: MessageRef,
+    /// What happened.
+    pub change: StatusChange,
+    /// When it happened, for the timeline.
+    pub at: Timestamp,
+    /// What the network said, for the timeline.
+    pub reason: Option<String>,
+}
+
+/// What came of a piece of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EvidenceOutcome {
+    /// The message moved to this status.
+    Advanced(MessageStatus),
+    /// The message was that far already, or the change is not allowed from where it stands.
+    Unchanged(MessageStatus),
+    /// The session has no such message.
+    Unknown,
+}
+
+/// The status of a message alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredStatus {
+    /// The message.
+    pub id: MessageId,
+    /// Its status.
+    pub status: MessageStatus,
+}
+
+/// Which messages a list is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MessageFilter {
+    /// Of this session.
+    pub session_id: Option<SessionId>,
+    /// With this status.
+    pub status: Option<MessageStatus>,
+    /// In this direction.
+    pub direction: Option<Direction>,
+    /// With this chat (`remote_jid`).
+    pub remote_jid: Option<Jid>,
+    /// Created at or after this time.
+    pub from: Option<Timestamp>,
+    /// Created before this time.
+    pub until: Option<Timestamp>,
+}
+
+impl Store {
+    /// Writes an outbound message with status `queued`, its timeline and its event. Returns after the commit, which
+    /// it shares with whatever else waits to be written. [`StoreError::Duplicate`] never happens for fresh ids.
+    pub async fn accept_message(&self, _message: NewOutbound) -> Result<(), StoreError> {
+        unimplemented!()
+    }
+
+    /// Claims up to `limit` queued messages of a session in the order of acceptance, leaving out the chats in `busy`:
+    /// marks them `sending` and returns them, oldest first, after the commit.
+    pub async fn claim_queued_system(
+        &self,
+        _session: SessionId,
+        _busy: &[Jid],
+        _limit: u32,
+        _now: Timestamp,
+    ) -> Result<Vec<OutboxMessage>, StoreError> {
+        unimplemented!()
+    }
+
+    /// The messages of a session that were `sending` when the process died or the connection broke, oldest first:
+    /// they go out again under their ids.
+    pub async fn sending_system(&self, _session: SessionId) -> Result<Vec<OutboxMessage>, StoreError> {
+        unimplemented!()
+    }
+
+    /// Applies evidence in order, in one commit: rows, timelines and events. The answers stand in the order of the
+    /// evidence.
+    pub async fn record_evidence_system(&self, _evidence: Vec<Evidence>) -> Result<Vec<EvidenceOutcome>, StoreError> {
+        unimplemented!()
+    }
+
+    /// Fails every message of a session that still waits or is being sent, because its session is gone.
+    pub async fn fail_waiting_system(
+        &self,
+        _session: SessionId,
+        _failure: waypost_domain::Failure,
+        _now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        unimplemented!()
+    }
+
+    /// Stores inbound messages and their events in one commit; repeats are left out. The answers stand in the order
+    /// of the messages.
+    pub async fn store_inbound(&self, _messages: Vec<NewInbound>) -> Result<Vec<InboundOutcome>, StoreError> {
+        unimplemented!()
+    }
+
+    /// One message of the tenant.
+    pub async fn message(&self, _tenant: TenantId, _message: MessageId) -> Result<Option<Message>, StoreError> {
+        unimplemented!()
+    }
+
+    /// The tenant's messages that match, newest first.
+    pub async fn messages(
+        &self,
+        _tenant: TenantId,
+        _filter: &MessageFilter,
+        _page: PageRequest,
+    ) -> Result<Page<Message>, StoreError> {
+        unimplemented!()
+    }
+
+    /// The sessions that have queued messages.
+    pub async fn sessions_with_queued_system(&self) -> Result<Vec<SessionId>, StoreError> {
+        unimplemented!()
+    }
+}
