@@ -1,1 +1,74 @@
-//! Stub.
+//! Waypost's use cases and loops: the only writer of business state.
+//!
+//! Use cases are methods of [`Gateway`], one file each; the loops that carry rows onward live in [`loops`].
+
+pub mod accounts;
+pub mod api_keys;
+mod auth;
+mod error;
+pub mod loops;
+pub mod messages;
+pub mod sessions;
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::SecretBox;
+use waypost_domain::Env;
+use waypost_engine::Engine;
+use waypost_store::Store;
+
+pub use auth::{Caller, Credential};
+pub use error::{FieldErrors, GatewayError};
+
+/// What an operator can set.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// Whether strangers may register.
+    pub registration_open: bool,
+    /// How long a trial lasts.
+    pub trial: Duration,
+    /// How long an access token works.
+    pub access_token_life: Duration,
+    /// How long a refresh token works.
+    pub refresh_token_life: Duration,
+    /// How long an acknowledgement may take before a message is sent again under the same id.
+    pub ack_timeout: Duration,
+    /// How often a message is sent in all before it fails with `NO_ACK`.
+    pub send_attempts: u32,
+    /// The most sessions a tenant may have; none for no limit.
+    pub max_sessions_per_tenant: Option<u32>,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            registration_open: true,
+            trial: Duration::from_secs(7 * 24 * 3600),
+            access_token_life: Duration::from_secs(15 * 60),
+            refresh_token_life: Duration::from_secs(30 * 24 * 3600),
+            ack_timeout: Duration::from_secs(30),
+            send_attempts: 3,
+            max_sessions_per_tenant: None,
+        }
+    }
+}
+
+/// The use cases. Clones share everything.
+#[derive(Clone)]
+pub struct Gateway {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) env: Env,
+    pub(crate) config: GatewayConfig,
+    pub(crate) engines: Vec<Arc<dyn Engine>>,
+    pub(crate) token_key: SecretBox<[u8; 32]>,
+}
+
+/// Pages and filters, as use cases take and give them.
+pub mod lists {
+    pub use waypost_store::{MessageFilter, Page, PageRequest};
+}
+pub use waypost_engine::PairingCode;

@@ -1,0 +1,67 @@
+//! What a use case answers when it cannot do what was asked. `api` maps each to a status, a code and a sentence in one
+//! table.
+
+use std::collections::BTreeMap;
+
+use waypost_engine::LinkError;
+use waypost_store::StoreError;
+
+/// What is wrong with a request, by the field as the client wrote it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FieldErrors(pub BTreeMap<String, String>);
+
+impl FieldErrors {
+    /// One field's error.
+    pub fn one(field: impl Into<String>, sentence: impl Into<String>) -> Self {
+        Self(BTreeMap::from([(field.into(), sentence.into())]))
+    }
+}
+
+/// Why a use case did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// A field is wrong.
+    #[error("validation failed")]
+    Validation(FieldErrors),
+    /// The credential is missing, wrong, expired or revoked. The sentence is public.
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    /// The credential is good, but the role or the scopes do not allow it. The sentence is public.
+    #[error("{0}")]
+    Forbidden(String),
+    /// A plan's limit is reached. The sentence names the meter, its use and its limit.
+    #[error("{0}")]
+    LimitExceeded(String),
+    /// No such thing in this tenant. Carries its name: `message`, `session`, …
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// A duplicate, or a state that does not allow the step. The sentence says which and what to do.
+    #[error("{0}")]
+    Conflict(String),
+    /// Too many attempts; try again after so many seconds.
+    #[error("rate limited for {0} s")]
+    RateLimited(u32),
+    /// The session is not connected, or the network refused or did not answer. The sentence is public.
+    #[error("{0}")]
+    WhatsappUnavailable(String),
+    /// Ours. The cause is for the log.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<LinkError> for GatewayError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Conflict(sentence) => Self::Conflict(sentence),
+            LinkError::Unavailable(sentence) => Self::WhatsappUnavailable(sentence),
+            LinkError::RateLimited { retry_after_secs } => Self::RateLimited(retry_after_secs),
+            LinkError::Internal(cause) => Self::Internal(cause),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The loops that carry rows onward: dispatch, record, supervise.
