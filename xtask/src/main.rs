@@ -1,2 +1,65 @@
-//! Stub.
-fn main() {}
+//! Checks that CI runs, and the files that are generated from the code.
+//!
+//! `cargo xtask layers` · `cargo xtask sizes` · `cargo xtask gen [--check]`
+
+mod generated;
+mod layers;
+mod sizes;
+mod sources;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Waypost's own checks and generators.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Checks who knows whom: the dependency table of ARCHITECTURE.md, and the names that only one room may say.
+    Layers,
+    /// Checks how long the source files are.
+    Sizes,
+    /// Writes the generated files: `docs/openapi.json`.
+    Gen {
+        /// Write nothing; fail where a file is not what the code says.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let root = workspace_root();
+    let outcome = match Cli::parse().task {
+        Task::Layers => layers::check(&root),
+        Task::Sizes => sizes::check(&root),
+        Task::Gen { check } => generated::run(&root, check),
+    };
+    match outcome {
+        Ok(findings) if findings.is_empty() => ExitCode::SUCCESS,
+        Ok(findings) => {
+            for finding in findings {
+                eprintln!("error: {finding}");
+            }
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace's `Cargo.toml`.
+fn workspace_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the manifest's folder, xtask/, lies in the workspace's")
+        .to_owned()
+}
