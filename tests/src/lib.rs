@@ -1,1 +1,20 @@
-//! Stub.
+//! The harness of the system tests: the real server, the simulator, a real Baileys client, and databases of one's own.
+//!
+//! Nothing here knows a crate of ours: what a test sees is what a user sees. Every wait is for a condition, with one
+//! generous [`DEADLINE`]; a test that ends, well or badly, takes its processes and databases with it.
+
+mod baileys;
+mod client;
+mod database;
+mod process;
+mod simulator;
+mod wait;
+mod waypost;
+
+pub use baileys::{Baileys, Seen};
+pub use client::{Answer, Client, Credential};
+pub use database::Database;
+pub use process::{Process, binary, repository};
+pub use simulator::Simulator;
+pub use wait::{DEADLINE, eventually};
+pub use waypost::{Setup, Tenant, Waypost};

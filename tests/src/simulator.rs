@@ -1,0 +1,71 @@
+//! wa-sim as a child process, and what the tests ask of it.
+
+use anyhow::Result;
+use reqwest::Method;
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::{Client, Credential, Process, binary};
+
+/// A running simulator of WhatsApp.
+#[derive(Debug)]
+pub struct Simulator {
+    process: Process,
+    admin: Client,
+    port: u16,
+}
+
+impl Simulator {
+    /// Starts wa-sim on a free port.
+    pub async fn start() -> Result<Self> {
+        let mut command = Command::new(binary("wa-sim", "WA_SIM_BIN")?);
+        command.args(["--listen", "127.0.0.1:0"]);
+        let mut process = Process::start("wa-sim", command)?;
+        let port = process.wait_for_port().await?;
+        let admin = Client::new(format!("http://127.0.0.1:{port}"), Credential::None)?;
+        Ok(Self { process, admin, port })
+    }
+
+    /// Where clients connect.
+    pub fn socket_url(&self) -> String {
+        format!("ws://127.0.0.1:{}/ws/chat", self.port)
+    }
+
+    /// The public key under which the simulator's certificates are signed, in hex.
+    pub async fn root_key(&self) -> String {
+        let answer = self.admin.get("/admin/root-key").await.expect(200);
+        let text = String::from_utf8(answer.bytes).expect("the key is text");
+        let json: Result<Value, _> = serde_json::from_str(&text);
+        let key = json.ok().and_then(|json| json.pointer("/rootKey").and_then(Value::as_str).map(str::to_owned));
+        key.unwrap_or(text).trim().to_owned()
+    }
+
+    /// Scans a QR code with the phone of `number`.
+    pub async fn scan_qr(&self, qr: &str, number: &str) {
+        let path = format!("/admin/mock-phone/scan-qr?phone={number}");
+        let answer = self.admin.send(self.admin.request(Method::POST, &path).body(qr.to_owned())).await;
+        assert!(answer.status.is_success(), "scan-qr: {} {}", answer.status, String::from_utf8_lossy(&answer.bytes));
+    }
+
+    /// Makes the simulator misbehave: see "Faults" in wa-sim's README.
+    pub async fn add_fault(&self, rule: &Value) {
+        let answer = self.admin.post("/admin/faults", rule).await;
+        assert!(answer.status.is_success(), "faults: {} {}", answer.status, answer.body);
+    }
+
+    /// Makes the simulator behave again.
+    pub async fn clear_faults(&self) {
+        let answer = self.admin.delete("/admin/faults").await;
+        assert!(answer.status.is_success(), "faults: {} {}", answer.status, answer.body);
+    }
+
+    /// The simulator's admin surface.
+    pub fn admin(&self) -> &Client {
+        &self.admin
+    }
+
+    /// What the simulator printed.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+}

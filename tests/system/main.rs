@@ -1,0 +1,1 @@
+//! System tests: the real server, as its users see it. The folders mirror the routes.
