@@ -5,6 +5,8 @@
 //! A call returns as soon as the network took or refused it; what comes of it (an acknowledgement, a QR code, a lost
 //! connection) arrives as an [`EngineEvent`].
 
+pub mod sandbox;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

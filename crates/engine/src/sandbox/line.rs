@@ -1,0 +1,308 @@
+//! A session's line in the pretend network: whether it is linked and connected, and what waits for it.
+//!
+//! Events are posted under the line's lock, so that they arrive in the order in which they happened;
+//! [`EventSink::post`] never blocks. Incoming texts are handed over by a task that exists while there are any.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+use waypost_domain::{Content, Env, Jid, JidServer, PhoneNumber, SessionId};
+
+use super::{
+    network::unpoisoned,
+    numbers::own_number,
+    script::Step,
+    timer::{Flight, MAX_IN_FLIGHT_PER_SESSION, Places},
+};
+use crate::{EndReason, EngineEvent, EventSink, Inbound, SendFailure};
+
+/// What pretend phones call themselves.
+const PUSH_NAME: &str = "Sandbox phone";
+
+/// Who answers in a pretend group.
+const GROUP_MEMBER: &str = "15550100000@s.whatsapp.net";
+
+/// How soon an incoming text that was not stored comes again.
+const REDELIVERY: Duration = Duration::from_secs(1);
+
+/// How many incoming texts are handed over at once at most.
+const INBOUND_BATCH: usize = 100;
+
+/// The line of one session.
+pub(super) struct Line {
+    session: SessionId,
+    env: Env,
+    state: Mutex<State>,
+    /// Places for messages under way.
+    pub(super) places: Arc<Semaphore>,
+}
+
+struct State {
+    /// Where events go: the newest link's sink.
+    sink: Option<Arc<dyn EventSink>>,
+    /// Which link that is; an older one has no say any more.
+    link: LinkNumber,
+    account: Option<PhoneNumber>,
+    connection: Connection,
+    /// Which connection is or was the last; acknowledgements belong to one.
+    number: ConnectionNumber,
+    /// Receipts that came while the session was not connected.
+    receipts: Vec<EngineEvent>,
+    /// Incoming texts that are not stored yet.
+    inbox: VecDeque<Arriving>,
+    handing_over: bool,
+}
+
+/// An incoming text that is not stored yet. It keeps the places of the message that it answers.
+type Arriving = (Inbound, Option<Places>);
+
+/// Names a link of a line.
+pub(super) type LinkNumber = u64;
+
+/// Names a connection of a line.
+pub(super) type ConnectionNumber = u64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    /// Closed, or never opened.
+    Closed,
+    /// Open.
+    Open,
+    /// Lost; it comes back by itself.
+    Lost,
+}
+
+impl Line {
+    pub(super) fn new(session: SessionId, env: Env) -> Self {
+        let state = State {
+            sink: None,
+            link: 0,
+            account: None,
+            connection: Connection::Closed,
+            number: 0,
+            receipts: Vec::new(),
+            inbox: VecDeque::new(),
+            handing_over: false,
+        };
+        Self { session, env, state: Mutex::new(state), places: Arc::new(Semaphore::new(MAX_IN_FLIGHT_PER_SESSION)) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        unpoisoned(&self.state)
+    }
+
+    /// A new link takes the line over. `account` is what the gateway's row knows the session is linked to.
+    pub(super) fn attach(&self, sink: Arc<dyn EventSink>, account: Option<PhoneNumber>) -> LinkNumber {
+        let mut state = self.state();
+        state.sink = Some(sink);
+        state.account = account;
+        state.connection = Connection::Closed;
+        state.link += 1;
+        state.link
+    }
+
+    /// Opens the connection, linking the session to `number` (its own pretend number where none is given) where it is
+    /// not linked, and hands over what waited. Changes nothing where it is open.
+    pub(super) fn connect(self: &Arc<Self>, link: LinkNumber, number: Option<&PhoneNumber>) {
+        let mut state = self.state();
+        if state.link != link || state.connection == Connection::Open {
+            return;
+        }
+        self.post(&state, EngineEvent::Connecting);
+        if state.account.is_none() {
+            let phone_number = number.cloned().unwrap_or_else(|| own_number(self.session));
+            state.account = Some(phone_number.clone());
+            let push_name = Some(PUSH_NAME.to_owned());
+            self.post(&state, EngineEvent::Linked { phone_number, lid: None, push_name });
+        }
+        self.open(&mut state);
+    }
+
+    fn open(self: &Arc<Self>, state: &mut State) {
+        state.connection = Connection::Open;
+        state.number += 1;
+        self.post(state, EngineEvent::Connected { push_name: Some(PUSH_NAME.to_owned()) });
+        for receipt in std::mem::take(&mut state.receipts) {
+            self.post(state, receipt);
+        }
+        self.hand_over(state);
+    }
+
+    /// Closes the connection without a word.
+    pub(super) fn close(&self, link: LinkNumber) {
+        let mut state = self.state();
+        if state.link == link {
+            state.connection = Connection::Closed;
+        }
+    }
+
+    /// A link is gone: closes the connection and lets its sink go.
+    pub(super) fn detach(&self, link: LinkNumber) {
+        let mut state = self.state();
+        if state.link == link {
+            state.connection = Connection::Closed;
+            state.sink = None;
+        }
+    }
+
+    /// The session was logged out over a link.
+    pub(super) fn log_out(&self, link: LinkNumber) {
+        let mut state = self.state();
+        if state.link == link {
+            state.unlink();
+        }
+    }
+
+    /// The session's credentials are forgotten.
+    pub(super) fn retire(&self) {
+        self.state().unlink();
+    }
+
+    /// Whether the session is linked.
+    pub(super) fn is_linked(&self) -> bool {
+        self.state().account.is_some()
+    }
+
+    /// The open connection to send over.
+    pub(super) fn connection(&self, link: LinkNumber) -> Result<ConnectionNumber, SendFailure> {
+        let state = self.state();
+        if state.link == link && state.connection == Connection::Open {
+            Ok(state.number)
+        } else if state.account.is_none() {
+            Err(SendFailure::SessionGone { reason: "the sandbox session is not linked".to_owned() })
+        } else {
+            Err(SendFailure::Park { reason: "the sandbox session is not connected".to_owned() })
+        }
+    }
+
+    /// A step of a message's script happens now.
+    pub(super) fn happen(self: &Arc<Self>, flight: &mut Flight, step: Step) {
+        let Flight { sent_over, wa_id, to, places, .. } = flight;
+        let mut state = self.state();
+        let at = self.env.now();
+        let same_connection = state.connection == Connection::Open && state.number == *sent_over;
+        match step {
+            Step::Ack if same_connection => self.post(&state, EngineEvent::Acked { wa_id: wa_id.clone(), at }),
+            Step::Refuse { error, code } if same_connection => {
+                let reason = format!("ack error {error}");
+                self.post(&state, EngineEvent::Refused { wa_id: wa_id.clone(), code, reason, at });
+            }
+            Step::Receipt(kind) => {
+                let receipt = EngineEvent::Receipt { wa_ids: vec![wa_id.clone()], chat: to.clone(), kind, at };
+                if state.connection == Connection::Open {
+                    self.post(&state, receipt);
+                } else if state.account.is_some() {
+                    state.receipts.push(receipt);
+                }
+            }
+            Step::Reply(content) => {
+                if state.account.is_some() {
+                    let text = self.incoming(to, content);
+                    state.inbox.push_back((text, places.take()));
+                    self.hand_over(&mut state);
+                }
+            }
+            Step::LoseConnection if same_connection => {
+                state.connection = Connection::Lost;
+                let reason = "the pretend connection broke".to_owned();
+                self.post(&state, EngineEvent::ConnectionLost { reason });
+            }
+            Step::Reconnect if state.connection == Connection::Lost && state.number == *sent_over => {
+                self.post(&state, EngineEvent::Connecting);
+                self.open(&mut state);
+            }
+            Step::End(reason) if same_connection => {
+                state.connection = Connection::Closed;
+                if matches!(reason, EndReason::LoggedOut { .. }) {
+                    state.account = None;
+                }
+                self.post(&state, EngineEvent::Ended(reason));
+            }
+            // What belongs to a connection dies with it.
+            Step::Ack | Step::Refuse { .. } | Step::LoseConnection | Step::Reconnect | Step::End(_) => {}
+        }
+    }
+
+    fn post(&self, state: &State, event: EngineEvent) {
+        if let Some(sink) = &state.sink {
+            sink.post(self.session, event);
+        }
+    }
+
+    /// A text from `chat`, or from its one member where it is a group.
+    fn incoming(&self, chat: &Jid, content: Content) -> Inbound {
+        let sender = if chat.server() == JidServer::Group {
+            GROUP_MEMBER.parse().expect("the constant is a JID")
+        } else {
+            chat.clone()
+        };
+        Inbound {
+            wa_id: self.env.new_wa_message_id(),
+            chat: chat.clone(),
+            sender,
+            sender_alt: None,
+            from_me: false,
+            push_name: Some(PUSH_NAME.to_owned()),
+            sent_at: self.env.now(),
+            content,
+        }
+    }
+
+    /// Starts the task that hands over incoming texts, where there are any and it is not under way.
+    fn hand_over(self: &Arc<Self>, state: &mut State) {
+        if !state.handing_over && !state.inbox.is_empty() && state.connection == Connection::Open {
+            state.handing_over = true;
+            tokio::spawn(Arc::clone(self).hand_over_all());
+        }
+    }
+
+    async fn hand_over_all(self: Arc<Self>) {
+        while let Some((sink, batch)) = self.next_batch() {
+            let texts = batch.iter().map(|(text, _)| text.clone()).collect();
+            if sink.inbound(self.session, texts).await.is_err() {
+                tracing::warn!(session.id = %self.session, "texts from the sandbox were not stored; they come again");
+                drop(sink);
+                self.state().put_back(batch);
+                tokio::time::sleep(REDELIVERY).await;
+            }
+        }
+    }
+
+    fn next_batch(&self) -> Option<(Arc<dyn EventSink>, Vec<Arriving>)> {
+        let mut state = self.state();
+        let open = state.connection == Connection::Open;
+        if let Some(sink) = state.sink.clone().filter(|_| open && !state.inbox.is_empty()) {
+            let size = state.inbox.len().min(INBOUND_BATCH);
+            return Some((sink, state.inbox.drain(..size).collect()));
+        }
+        state.handing_over = false;
+        None
+    }
+}
+
+impl State {
+    /// The device is linked no longer: nothing that waited arrives any more.
+    fn unlink(&mut self) {
+        self.connection = Connection::Closed;
+        self.account = None;
+        self.receipts = Vec::new();
+        self.inbox = VecDeque::new();
+    }
+
+    /// Texts that were not stored wait again, before all others.
+    fn put_back(&mut self, batch: Vec<Arriving>) {
+        if self.account.is_some() {
+            batch.into_iter().rev().for_each(|arriving| self.inbox.push_front(arriving));
+        }
+    }
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").field("session", &self.session).finish_non_exhaustive()
+    }
+}
