@@ -1,8 +1,40 @@
 //! Who is calling: access tokens and API keys become a [`Caller`].
+//!
+//! Both ways answer from memory once warm, and both die at once: a logout or a revocation in this process is seen by
+//! the very next request, one in another process after [`CACHE_LIFE`] at most.
 
-use waypost_domain::{ApiKeyId, RefreshFamilyId, Role, Scope, TenantId, UserId};
+mod access_token;
+mod revocable;
+mod ring_provider;
 
-use crate::{Gateway, GatewayError};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use secrecy::SecretBox;
+use sha2::{Digest, Sha256};
+use waypost_domain::{ApiKey, ApiKeyId, RefreshFamilyId, Role, Scope, TenantId, Timestamp, User, UserId};
+use waypost_store::{ApiKeyHash, Store, StoreError};
+
+use self::{
+    access_token::{AccessTokens, Claims},
+    revocable::Revocable,
+};
+use crate::{
+    Gateway, GatewayConfig, GatewayError, Inner,
+    accounts::{LoginAttempts, Passwords},
+    api_keys::{self, KeyUse},
+};
+
+/// How long what another process revoked may still pass here.
+const CACHE_LIFE: Duration = Duration::from_secs(5);
+
+/// How many API keys, and how many logins, are kept in memory at most.
+const CACHE_CAPACITY: u64 = 20_000;
 
 /// How a caller proved who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +66,154 @@ pub struct Caller {
     pub credential: Credential,
 }
 
+/// Everything that knows secrets of callers: token keys, caches, password slots, attempt counters.
+pub(crate) struct Auth {
+    tokens: AccessTokens,
+    families: Revocable<RefreshFamilyId, ()>,
+    keys: Revocable<ApiKeyHash, Arc<KnownKey>>,
+    key_use: KeyUse,
+    pub(crate) passwords: Passwords,
+    pub(crate) attempts: LoginAttempts,
+}
+
+impl Auth {
+    /// Must be called within a tokio runtime: a task of it notes when keys are used, until this value is dropped.
+    pub(crate) fn new(store: &Store, config: &GatewayConfig, token_key: &SecretBox<[u8; 32]>) -> Self {
+        Self {
+            tokens: AccessTokens::new(token_key),
+            families: Revocable::new(CACHE_CAPACITY, CACHE_LIFE),
+            keys: Revocable::new(CACHE_CAPACITY, CACHE_LIFE),
+            key_use: KeyUse::start(store.clone()),
+            passwords: Passwords::new(),
+            attempts: LoginAttempts::new(config.login_limits),
+        }
+    }
+
+    /// Access tokens of this login are refused from now on.
+    pub(crate) fn family_revoked(&self, family: RefreshFamilyId) {
+        self.families.revoke(|id, ()| *id == family);
+    }
+
+    /// Some login was revoked; the database knows which.
+    pub(crate) fn some_family_revoked(&self) {
+        self.families.revoke(|_, ()| true);
+    }
+
+    /// This key is refused from now on.
+    pub(crate) fn key_revoked(&self, id: ApiKeyId) {
+        self.keys.revoke(|_, known| known.key.id == id);
+    }
+}
+
+/// A key in memory.
+struct KnownKey {
+    key: ApiKey,
+    /// The minute since 1970 in which its use was last noted.
+    noted_minute: AtomicI64,
+}
+
+impl KnownKey {
+    fn new(key: ApiKey) -> Self {
+        let noted_minute = AtomicI64::new(key.last_used_at.map_or(0, minute));
+        Self { key, noted_minute }
+    }
+
+    /// Whether this is the key's first use in the minute of `now`. Says so once.
+    fn is_first_use_in_minute(&self, now: Timestamp) -> bool {
+        let minute = minute(now);
+        self.noted_minute.load(Ordering::Relaxed) < minute
+            && self.noted_minute.fetch_max(minute, Ordering::Relaxed) < minute
+    }
+}
+
+fn minute(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(60_000)
+}
+
 impl Gateway {
     /// The caller behind an access token (`Authorization: Bearer …`).
-    pub async fn caller_by_access_token(&self, _token: &str) -> Result<Caller, GatewayError> {
-        unimplemented!()
+    pub async fn caller_by_access_token(&self, token: &str) -> Result<Caller, GatewayError> {
+        let Inner { auth, store, env, .. } = &*self.inner;
+        let claims = auth.tokens.read(token, env.now())?;
+        let load = async {
+            let alive = store.refresh_family_is_alive(claims.tid, claims.sid).await?;
+            Ok::<_, GatewayError>(alive.then_some(()))
+        };
+        auth.families
+            .get(claims.sid, load)
+            .await?
+            .ok_or(GatewayError::Unauthorized("The login has ended. Log in again"))?;
+        Ok(Caller {
+            tenant_id: claims.tid,
+            credential: Credential::User { user_id: claims.sub, role: claims.role, family_id: claims.sid },
+        })
     }
 
     /// The caller behind an API key (`X-API-Key: awp_…`).
-    pub async fn caller_by_api_key(&self, _key: &str) -> Result<Caller, GatewayError> {
-        unimplemented!()
+    pub async fn caller_by_api_key(&self, key: &str) -> Result<Caller, GatewayError> {
+        const UNKNOWN: GatewayError = GatewayError::Unauthorized("The API key is not valid");
+        let Inner { auth, store, env, .. } = &*self.inner;
+        if !api_keys::has_form_of_secret(key) {
+            return Err(UNKNOWN);
+        }
+        let hash: ApiKeyHash = Sha256::digest(key.as_bytes()).into();
+        let load = async {
+            Ok::<_, StoreError>(store.api_key_by_hash_system(&hash).await?.map(|key| Arc::new(KnownKey::new(key))))
+        };
+        let known = auth.keys.get(hash, load).await?.ok_or(UNKNOWN)?;
+        let now = env.now();
+        if known.key.expires_at.is_some_and(|end| end <= now) {
+            return Err(GatewayError::Unauthorized("The API key has expired. Make a new one"));
+        }
+        if known.is_first_use_in_minute(now) {
+            auth.key_use.note(known.key.id, now);
+        }
+        Ok(Caller {
+            tenant_id: known.key.tenant_id,
+            credential: Credential::ApiKey { key_id: known.key.id, scopes: known.key.scopes.clone() },
+        })
+    }
+
+    /// An access token for a user within one login, and how long it works.
+    pub(crate) fn sign_access_token(
+        &self,
+        user: &User,
+        family: RefreshFamilyId,
+    ) -> Result<(String, Duration), GatewayError> {
+        let life = self.inner.config.access_token_life;
+        let now = self.inner.env.now();
+        let claims = Claims {
+            sub: user.id,
+            tid: user.tenant_id,
+            role: user.role,
+            sid: family,
+            iat: now.as_millis() / 1000,
+            exp: now.plus(life).as_millis() / 1000,
+        };
+        Ok((self.inner.auth.tokens.sign(&claims)?, life))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_use_of_a_key_is_noted_once_a_minute() {
+        let env = waypost_domain::Env::system();
+        let start = Timestamp::from_secs(1_800_000_000);
+        let known = KnownKey::new(ApiKey {
+            id: env.new_id(),
+            tenant_id: env.new_id(),
+            name: "server".into(),
+            prefix: "awp_abcd".into(),
+            scopes: Scope::ALL.to_vec(),
+            created_at: start,
+            last_used_at: Some(start),
+            expires_at: None,
+        });
+        let at = |secs| start.plus(Duration::from_secs(secs));
+        let noted = [0, 59, 60, 61, 119, 120].map(|secs| known.is_first_use_in_minute(at(secs)));
+        assert_eq!(noted, [false, false, true, false, false, true]);
     }
 }

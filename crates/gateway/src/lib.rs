@@ -17,6 +17,8 @@ use waypost_domain::Env;
 use waypost_engine::Engine;
 use waypost_store::Store;
 
+pub use accounts::{LoginLimits, NewPassword, NotAPassword, Registration, SignedIn};
+pub use api_keys::{CreatedApiKey, NewApiKey};
 pub use auth::{Caller, Credential};
 pub use error::{FieldErrors, GatewayError};
 
@@ -37,6 +39,8 @@ pub struct GatewayConfig {
     pub send_attempts: u32,
     /// The most sessions a tenant may have; none for no limit.
     pub max_sessions_per_tenant: Option<u32>,
+    /// How many logins may be tried a minute.
+    pub login_limits: LoginLimits,
 }
 
 impl Default for GatewayConfig {
@@ -49,6 +53,7 @@ impl Default for GatewayConfig {
             ack_timeout: Duration::from_secs(30),
             send_attempts: 3,
             max_sessions_per_tenant: None,
+            login_limits: LoginLimits::default(),
         }
     }
 }
@@ -65,6 +70,20 @@ pub(crate) struct Inner {
     pub(crate) config: GatewayConfig,
     pub(crate) engines: Vec<Arc<dyn Engine>>,
     pub(crate) token_key: SecretBox<[u8; 32]>,
+    /// `auth::Auth::new(&store, &config, &token_key)`.
+    pub(crate) auth: auth::Auth,
+}
+
+impl Gateway {
+    /// The clock and the random source that the use cases go by.
+    pub fn env(&self) -> &Env {
+        &self.inner.env
+    }
+
+    /// Whether requests can be served: the database answers.
+    pub async fn ready(&self) -> Result<(), GatewayError> {
+        Ok(self.inner.store.ping().await?)
+    }
 }
 
 /// Pages and filters, as use cases take and give them.

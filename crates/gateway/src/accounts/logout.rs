@@ -1,0 +1,16 @@
+//! Ends a login.
+
+use waypost_domain::{RefreshFamilyId, TenantId};
+
+use crate::{Gateway, GatewayError};
+
+impl Gateway {
+    /// Ends a login: its refresh tokens are worth nothing any more, and once this has returned, nor are its access
+    /// tokens.
+    pub async fn logout(&self, tenant: TenantId, family: RefreshFamilyId) -> Result<(), GatewayError> {
+        let inner = &self.inner;
+        inner.store.revoke_refresh_family(tenant, family, inner.env.now()).await?;
+        inner.auth.family_revoked(family);
+        Ok(())
+    }
+}
