@@ -9,9 +9,6 @@ use anyhow::{Context, Result, bail};
 /// The API's description, for client generators and for the dashboard.
 const OPENAPI: &str = "docs/openapi.json";
 
-/// The features that `make test` builds the whole workspace with: the same here, so that nothing is built twice.
-const FEATURES: &str = "waypost-server/wire-sim,waypost-tests/wire-sim,waypost-benches/wire-sim";
-
 /// Writes the generated files, or with `check` names those that are stale.
 pub fn run(root: &Path, check: bool) -> Result<Vec<String>> {
     let path = root.join(OPENAPI);
@@ -31,8 +28,9 @@ pub fn run(root: &Path, check: bool) -> Result<Vec<String>> {
 /// What the server says of its own API.
 fn openapi(root: &Path) -> Result<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // As `make test` builds it, so that nothing is built twice.
     let built = Command::new(cargo)
-        .args(["build", "--quiet", "--workspace", "--all-targets", "--features", FEATURES])
+        .args(["build", "--quiet", "--workspace", "--all-targets", "--features", "wire-sim"])
         .current_dir(root)
         .status()
         .context("cannot run cargo build")?;

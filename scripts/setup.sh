@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Installs what a target of the Makefile needs, as far as this user may, and says plainly what is missing where not.
+#
+#   scripts/setup.sh run     a C compiler and Rust
+#   scripts/setup.sh test    those, and Node.js, PostgreSQL, Chromium and the small tools that the tests call
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PATH:$HOME/.cargo/bin"
+
+purpose=${1:?usage: scripts/setup.sh run|test}
+missing=()
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# The user that may install packages: root, or one whose sudo asks for nothing.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif have sudo && sudo -n true 2>/dev/null; then sudo -n "$@"; else return 1; fi
+}
+
+updated=
+install_packages() { # PACKAGE…: false where they cannot be installed
+  have apt-get || return 1
+  echo "setup: installing $*"
+  if [ -z "$updated" ]; then
+    as_root apt-get update -qq >/dev/null || return 1
+    updated=yes
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+need() { # COMMAND WHAT-FOR PACKAGE…
+  local command=$1 purpose=$2
+  shift 2
+  have "$command" && return
+  install_packages "$@" && have "$command" && return
+  missing+=("$command ($purpose): as root, run: apt-get install $*")
+}
+
+# Whether version $1 is at least version $2.
+at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+need_rust() {
+  local wanted have_version
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+  if ! have cargo && ! have rustup; then install_packages rustup || true; fi
+  if have rustup && ! cargo --version >/dev/null 2>&1; then rustup default stable || true; fi
+  have_version=$(rustc --version 2>/dev/null | cut -d ' ' -f 2) || true
+  if [ -n "$have_version" ] && ! at_least "$have_version" "$wanted" && have rustup; then
+    echo "setup: Rust $have_version is older than $wanted"
+    rustup update stable || true
+    have_version=$(rustc --version 2>/dev/null | cut -d ' ' -f 2) || true
+  fi
+  if [ -z "$have_version" ]; then
+    missing+=("Rust $wanted or newer: install rustup as https://rustup.rs says, then run this again")
+  elif ! at_least "$have_version" "$wanted"; then
+    missing+=("Rust $wanted or newer, this is $have_version: run: rustup update stable && rustup default stable")
+  fi
+}
+
+need_node() {
+  local version
+  have node && have npm || install_packages nodejs npm || true
+  version=$(node --version 2>/dev/null | tr -d v) || true
+  if [ -z "$version" ] || ! have npm; then
+    missing+=("Node.js 20 or newer with npm (the Baileys client of the tests): as root, run: apt-get install nodejs npm")
+  elif ! at_least "$version" 20; then
+    missing+=("Node.js 20 or newer (the Baileys client of the tests), this is $version: your Debian is too old for its own package; install Node.js by hand")
+  fi
+}
+
+need_postgres() {
+  # One that is given, one that runs, or one that can be started: scripts/test-postgres.sh takes any of them.
+  if [ -n "${WAYPOST_TEST_POSTGRES:-}" ] || have pg_ctl || compgen -G '/usr/lib/postgresql/*/bin/pg_ctl' >/dev/null; then
+    return
+  fi
+  install_packages postgresql && return
+  missing+=("PostgreSQL (every test of the database runs on it too): as root, run: apt-get install postgresql; or set WAYPOST_TEST_POSTGRES to the URL of one that may create databases")
+}
+
+need_chromium() {
+  if [ "${WAYPOST_SKIP_BROWSER:-}" = 1 ] || have chromium || have google-chrome; then return; fi
+  install_packages chromium && return
+  missing+=("Chromium (the test of the API's documentation page): as root, run: apt-get install chromium; or set WAYPOST_SKIP_BROWSER=1 to leave that test out")
+}
+
+need cc "compiles SQLite and ring" gcc libc6-dev
+need_rust
+if [ "$purpose" = test ]; then
+  need curl "runs the documented examples" curl ca-certificates
+  need jq "runs the README's example" jq
+  need_node
+  need_postgres
+  need_chromium
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "setup: this is missing and could not be installed:" >&2
+  printf '  - %s\n' "${missing[@]}" >&2
+  exit 1
+fi
