@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod api_keys;
 mod auth;
 mod error;
+mod live;
 pub mod loops;
 pub mod messages;
 pub mod sessions;
@@ -13,7 +14,8 @@ pub mod sessions;
 use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretBox;
-use waypost_domain::Env;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use waypost_domain::{EngineKind, Env};
 use waypost_engine::Engine;
 use waypost_store::Store;
 
@@ -69,12 +71,61 @@ pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) config: GatewayConfig,
     pub(crate) engines: Vec<Arc<dyn Engine>>,
-    pub(crate) token_key: SecretBox<[u8; 32]>,
-    /// `auth::Auth::new(&store, &config, &token_key)`.
     pub(crate) auth: auth::Auth,
+    /// The sessions that memory knows.
+    pub(crate) sessions: live::Directory,
+    /// The way from the network's word to rows.
+    pub(crate) recorder: loops::record::Recorder,
+    /// Held while a session is counted and created, where there is a limit to keep.
+    pub(crate) creation: tokio::sync::Mutex<()>,
+    /// The tasks of sessions with work to do.
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when the process stops: nothing new is begun.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl Inner {
+    /// The engine of a kind of session.
+    pub(crate) fn engine(&self, kind: EngineKind) -> Result<&Arc<dyn Engine>, GatewayError> {
+        self.engines.iter().find(|engine| engine.kind() == kind).ok_or_else(|| {
+            GatewayError::WhatsappUnavailable(format!("This server runs without the engine `{}`", kind.as_str()))
+        })
+    }
 }
 
 impl Gateway {
+    /// A gateway over a database and the networks it can reach. Called on the runtime. Nothing moves until
+    /// [`Gateway::start`]: callers are served, messages are accepted and wait.
+    ///
+    /// `token_key` signs access tokens.
+    pub fn new(
+        store: Store,
+        engines: Vec<Arc<dyn Engine>>,
+        env: Env,
+        config: GatewayConfig,
+        token_key: SecretBox<[u8; 32]>,
+    ) -> Self {
+        let auth = auth::Auth::new(&store, &config, &token_key);
+        let inner = Inner {
+            store,
+            env,
+            config,
+            engines,
+            auth,
+            sessions: live::Directory::default(),
+            recorder: loops::record::Recorder::default(),
+            creation: tokio::sync::Mutex::default(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// How many acknowledgements and receipts were dropped since the start because the database did not keep up.
+    pub fn dropped_evidence(&self) -> u64 {
+        self.inner.recorder.dropped()
+    }
+
     /// The clock and the random source that the use cases go by.
     pub fn env(&self) -> &Env {
         &self.inner.env

@@ -1,10 +1,25 @@
 //! Sessions: create, list, get, connect, QR, pairing code, status, disconnect, logout, delete.
+//!
+//! Steps on one session come one after another ([`crate::live::LiveSession::steps`]); where each leads is the state
+//! machine's to say ([`machine`]); the row changes before memory does ([`change`]).
 
-use waypost_domain::{EngineKind, PhoneNumber, Session, SessionId, SessionStatus, TenantId, Timestamp};
-use waypost_engine::PairingCode;
-use waypost_store::{Page, PageRequest};
+mod change;
+mod connect;
+mod create;
+mod delete;
+mod disconnect;
+mod get;
+mod list;
+mod logout;
+mod machine;
+mod pairing_code;
+mod qr;
+mod status;
 
-use crate::{Gateway, GatewayError};
+use waypost_domain::{Session, Timestamp};
+
+pub(crate) use change::{Account, Details};
+pub(crate) use machine::{Input, Refusal, State};
 
 /// A QR code to scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,75 +37,4 @@ pub struct SessionView {
     pub session: Session,
     /// The QR code that waits now.
     pub qr: Option<Qr>,
-}
-
-impl Gateway {
-    /// Creates a session, disconnected.
-    pub async fn create_session(
-        &self,
-        _tenant: TenantId,
-        _name: String,
-        _engine: EngineKind,
-    ) -> Result<SessionView, GatewayError> {
-        unimplemented!()
-    }
-
-    /// The tenant's sessions, newest first.
-    pub async fn list_sessions(
-        &self,
-        _tenant: TenantId,
-        _page: PageRequest,
-    ) -> Result<Page<SessionView>, GatewayError> {
-        unimplemented!()
-    }
-
-    /// One session.
-    pub async fn get_session(&self, _tenant: TenantId, _session: SessionId) -> Result<SessionView, GatewayError> {
-        unimplemented!()
-    }
-
-    /// Starts linking or reconnecting. Answers with the state at once where the session is linked, else as soon as a QR
-    /// code is there, after 10 s at most. Connecting a connected session changes nothing.
-    pub async fn connect_session(&self, _tenant: TenantId, _session: SessionId) -> Result<SessionView, GatewayError> {
-        unimplemented!()
-    }
-
-    /// The QR code that waits now; a conflict that says what to do where none does.
-    pub async fn session_qr(&self, _tenant: TenantId, _session: SessionId) -> Result<Qr, GatewayError> {
-        unimplemented!()
-    }
-
-    /// A code to type into the phone with this number instead of scanning a QR code. Connects first where needed.
-    pub async fn session_pairing_code(
-        &self,
-        _tenant: TenantId,
-        _session: SessionId,
-        _number: PhoneNumber,
-    ) -> Result<PairingCode, GatewayError> {
-        unimplemented!()
-    }
-
-    /// The state alone, cheap to poll.
-    pub async fn session_status(&self, _tenant: TenantId, _session: SessionId) -> Result<SessionStatus, GatewayError> {
-        unimplemented!()
-    }
-
-    /// Closes the connection and keeps the link.
-    pub async fn disconnect_session(
-        &self,
-        _tenant: TenantId,
-        _session: SessionId,
-    ) -> Result<SessionView, GatewayError> {
-        unimplemented!()
-    }
-
-    /// Unlinks the device and forgets its credentials.
-    pub async fn logout_session(&self, _tenant: TenantId, _session: SessionId) -> Result<SessionView, GatewayError> {
-        unimplemented!()
-    }
-
-    /// Logs out, then deletes. The session's messages stay readable.
-    pub async fn delete_session(&self, _tenant: TenantId, _session: SessionId) -> Result<(), GatewayError> {
-        unimplemented!()
-    }
 }

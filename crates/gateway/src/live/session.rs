@@ -1,0 +1,168 @@
+//! One session in memory: its state as the row has it, its link, and what is under way on it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+use waypost_domain::{EngineKind, PhoneNumber, Session, SessionId, SessionStatus, TenantId, Timestamp};
+use waypost_engine::{EngineEvent, Link};
+
+use crate::{
+    live::OnDemand,
+    loops::dispatch::Outbox,
+    sessions::{Qr, State},
+};
+
+/// The most state events of one session that wait to be written. A session has about ten in its whole way to
+/// `connected`; one that makes more in the time of a commit is flapping, and its oldest moods may be forgotten.
+const STATE_EVENTS: usize = 64;
+
+/// A session in memory.
+pub(crate) struct LiveSession {
+    pub(crate) id: SessionId,
+    pub(crate) tenant_id: TenantId,
+    pub(crate) engine: EngineKind,
+    pub(crate) name: String,
+    /// Held by whoever takes a step with the session, so that steps on one session come one after another. Steps on
+    /// different sessions never wait for each other.
+    pub(crate) steps: tokio::sync::Mutex<()>,
+    /// Wakes the session's dispatcher.
+    pub(crate) dispatch: OnDemand,
+    /// Wakes the task that writes the session's state events.
+    pub(crate) state_writer: OnDemand,
+    live: watch::Sender<Live>,
+    outbox: Mutex<Outbox>,
+    state_events: Mutex<VecDeque<(u64, EngineEvent)>>,
+}
+
+/// What changes while a session lives.
+pub(crate) struct Live {
+    pub(crate) state: State,
+    pub(crate) phone_number: Option<PhoneNumber>,
+    /// The code that waits to be scanned.
+    pub(crate) qr: Option<Qr>,
+    /// The open line to the network.
+    pub(crate) link: Option<OpenLink>,
+    /// How many links were opened so far: state events of an earlier one count no more.
+    pub(crate) links_opened: u64,
+    /// How often the session became `connected`: tells one connection from the next.
+    pub(crate) connections: u64,
+    /// Being logged out: nothing goes out any more.
+    pub(crate) leaving: bool,
+    /// Being deleted, or deleted already.
+    pub(crate) gone: bool,
+}
+
+impl Live {
+    /// The link on which messages can go out now.
+    fn sending_link(&self) -> Option<&OpenLink> {
+        self.link.as_ref().filter(|_| self.state.status == SessionStatus::Connected && !self.leaving)
+    }
+}
+
+/// An open line, and which one it is.
+#[derive(Clone)]
+pub(crate) struct OpenLink {
+    pub(crate) link: Arc<dyn Link>,
+    pub(crate) number: u64,
+}
+
+/// A line on which messages can go out.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    pub(crate) number: u64,
+    pub(crate) link: Arc<dyn Link>,
+}
+
+impl LiveSession {
+    pub(crate) fn new(row: Session) -> Self {
+        Self {
+            id: row.id,
+            tenant_id: row.tenant_id,
+            engine: row.engine,
+            name: row.name,
+            steps: tokio::sync::Mutex::new(()),
+            dispatch: OnDemand::default(),
+            state_writer: OnDemand::default(),
+            live: watch::Sender::new(Live {
+                state: State { status: row.status, linked: row.linked, wanted: row.wanted, last_error: row.last_error },
+                phone_number: row.phone_number,
+                qr: None,
+                link: None,
+                links_opened: 0,
+                connections: 0,
+                leaving: false,
+                gone: false,
+            }),
+            outbox: Mutex::default(),
+            state_events: Mutex::default(),
+        }
+    }
+
+    /// Looks at what changes. Short: nothing may be awaited while the look lasts.
+    pub(crate) fn live(&self) -> watch::Ref<'_, Live> {
+        self.live.borrow()
+    }
+
+    /// Changes it and wakes whoever waits for a change.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Live) -> T) -> T {
+        let mut answer = None;
+        self.live.send_modify(|live| answer = Some(change(live)));
+        answer.expect("send_modify runs its closure exactly once")
+    }
+
+    /// Waits until `condition` holds. Whoever calls it sets the time limit.
+    pub(crate) async fn until(&self, condition: impl FnMut(&Live) -> bool) {
+        // The sender lives in `self`, so the wait cannot end by its being dropped.
+        let _ = self.live.subscribe().wait_for(condition).await;
+    }
+
+    pub(crate) fn status(&self) -> SessionStatus {
+        self.live().state.status
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.live().gone
+    }
+
+    /// The code that waits to be scanned now.
+    pub(crate) fn qr(&self, now: Timestamp) -> Option<Qr> {
+        self.live().qr.clone().filter(|qr| qr.expires_at > now)
+    }
+
+    /// The line on which messages can go out now.
+    pub(crate) fn connection(&self) -> Option<Connection> {
+        let live = self.live();
+        live.sending_link().map(|open| Connection { number: live.connections, link: open.link.clone() })
+    }
+
+    /// Whether `connection` is still the one on which messages go out.
+    pub(crate) fn is_on(&self, connection: &Connection) -> bool {
+        let live = self.live();
+        live.sending_link().is_some() && live.connections == connection.number
+    }
+
+    /// The messages that are on their way. Never held across an await.
+    pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a state event of link `number` in line to be written.
+    pub(crate) fn push_state_event(&self, number: u64, event: EngineEvent) {
+        let mut events = self.state_events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() >= STATE_EVENTS {
+            // What is final or carries facts stays; of the moods between, the oldest goes.
+            let is_mood = |event: &EngineEvent| !matches!(event, EngineEvent::Linked { .. } | EngineEvent::Ended(_));
+            let oldest = events.iter().position(|(_, event)| is_mood(event)).unwrap_or(0);
+            events.remove(oldest);
+        }
+        events.push_back((number, event));
+    }
+
+    /// The next state event to write, with the number of its link.
+    pub(crate) fn pop_state_event(&self) -> Option<(u64, EngineEvent)> {
+        self.state_events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}

@@ -1,0 +1,331 @@
+//! Dispatch: queued rows go out.
+//!
+//! Each session with something to send has one dispatcher, a task that exists only while there is work: an accepted
+//! message, a new connection or an answer wakes it, nothing polls. It claims rows in the order of acceptance, hands
+//! them to the link in order per chat with many chats at once ([`outbox`]), and waits for the network's word:
+//!
+//! - `Ok` from the link starts the acknowledgement's time. `sent` is never said here: only the network's
+//!   acknowledgement says it ([`crate::loops::record`]).
+//! - No acknowledgement in time, while connected: again under the same id, up to `send_attempts` in all, then
+//!   `failed` with `NO_ACK`.
+//! - `Retry`: again under the same id with growing pauses, [`SEND_FAILURES`] times in a row, then `failed`.
+//! - `Reject`, `SessionGone`: `failed` with its code.
+//! - `Park`, or the connection is gone: what never left goes back to `queued`; what left and is unanswered stays
+//!   `sending`. On the next connection, in this process or the next, `sending` rows go out first, under their ids.
+
+pub(crate) mod outbox;
+mod send;
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use futures::{
+    FutureExt, StreamExt,
+    future::{Fuse, FusedFuture},
+    stream::FuturesUnordered,
+};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use waypost_domain::{Failure, FailureCode, MessageStatus, StatusChange};
+use waypost_store::{Evidence, MessageRef, OutboxMessage, StoreError};
+
+pub(crate) use outbox::Outbox;
+use outbox::{Item, Limits};
+use send::{Outcome, send};
+
+use crate::{
+    Inner,
+    live::{Connection, LiveSession},
+};
+
+/// How often a message may fail to be handed over, in a row, before it has failed for good. With the pauses of
+/// [`send`] that is about half a minute.
+const SEND_FAILURES: u32 = 6;
+/// How long a link may take over one message. It fetches keys and waits for the offline queue, up to 60 s of it
+/// (notes/wire.md 1.4).
+const SEND_TIME: Duration = Duration::from_secs(90);
+/// Claims that leave out busy chats read past those chats' rows, so they are made only so often.
+const BUSY_CLAIM_PAUSE: Duration = Duration::from_millis(50);
+/// The first and the longest pause after a link took back a message though its session is connected, or after the
+/// database failed.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// How long a dispatcher waits for acknowledgements when the process stops.
+const LAST_ACKS: Duration = Duration::from_secs(2);
+
+type Claim = Pin<Box<dyn Future<Output = Result<Vec<OutboxMessage>, StoreError>> + Send>>;
+
+/// Makes sure that the session's dispatcher looks at its queue.
+pub(crate) fn wake(inner: &Arc<Inner>, session: &Arc<LiveSession>) {
+    if inner.stopping.is_cancelled() || !session.dispatch.ask() {
+        return;
+    }
+    let (inner, session) = (inner.clone(), session.clone());
+    let tasks = inner.tasks.clone();
+    tasks.spawn(async move {
+        let work = Dispatcher::new(&inner, &session).run();
+        if std::panic::AssertUnwindSafe(work).catch_unwind().await.is_err() {
+            tracing::error!(tenant.id = %session.tenant_id, session.id = %session.id, "a dispatcher broke off");
+            *session.outbox() = Outbox::default();
+            session.dispatch.break_off();
+        }
+    });
+}
+
+/// Why a dispatcher stopped serving a connection.
+enum End {
+    /// Nothing is on its way and nothing waits.
+    Idle,
+    /// The connection is gone, or the process stops.
+    Gone,
+    /// The link or the database cannot go on for now, though the session is connected.
+    Paused,
+}
+
+struct Dispatcher<'a> {
+    inner: &'a Arc<Inner>,
+    session: &'a Arc<LiveSession>,
+    limits: Limits,
+    /// Pauses in a row.
+    pauses: u32,
+    /// Whether the queue may hold rows to claim.
+    more: bool,
+    /// The limit of the last claim.
+    claimed_at_most: usize,
+    /// When chats may next be left out of a claim.
+    busy_claim_at: Instant,
+}
+
+impl<'a> Dispatcher<'a> {
+    fn new(inner: &'a Arc<Inner>, session: &'a Arc<LiveSession>) -> Self {
+        let limits = Limits { ack_timeout: inner.config.ack_timeout, send_attempts: inner.config.send_attempts.max(1) };
+        Self { inner, session, limits, pauses: 0, more: true, claimed_at_most: 0, busy_claim_at: Instant::now() }
+    }
+
+    async fn run(mut self) {
+        loop {
+            self.session.dispatch.take();
+            self.more = true;
+            let connection = self.session.connection().filter(|_| !self.inner.stopping.is_cancelled());
+            match connection {
+                None => self.stand_down().await,
+                Some(connection) => match self.serve(&connection).await {
+                    End::Idle => {}
+                    End::Gone => self.stand_down().await,
+                    End::Paused => {
+                        self.stand_down().await;
+                        self.pause(&connection).await;
+                        continue;
+                    }
+                },
+            }
+            if self.session.dispatch.rest() {
+                return;
+            }
+        }
+    }
+
+    /// Carries messages over one connection, until there are none or the connection ends.
+    async fn serve(&mut self, connection: &Connection) -> End {
+        let loaded = self.session.outbox().loaded_for() == Some(connection.number);
+        if !loaded && !self.load(connection).await {
+            return End::Paused;
+        }
+        let mut sends = FuturesUnordered::new();
+        let mut claim: Fuse<Claim> = Fuse::terminated();
+        let end = loop {
+            if !self.session.is_on(connection) || self.inner.stopping.is_cancelled() {
+                break End::Gone;
+            }
+            self.more |= self.session.dispatch.take();
+            let exhausted = self.session.outbox().overdue(Instant::now(), self.limits);
+            self.fail_unanswered(exhausted).await;
+            let (deadline, empty) = {
+                let mut outbox = self.session.outbox();
+                outbox.back_on(Instant::now());
+                while let Some(item) = outbox.next() {
+                    sends.push(send(self.inner, self.session, connection, item));
+                }
+                self.more |= outbox.take_freed();
+                (outbox.next_deadline(), outbox.is_empty())
+            };
+            let mut deadline = deadline;
+            if claim.is_terminated() {
+                let (next, later) = self.claim();
+                if let Some(next) = next {
+                    claim = next.fuse();
+                }
+                deadline = deadline.into_iter().chain(later).min();
+            }
+            if empty && sends.is_empty() && claim.is_terminated() && !self.more {
+                break End::Idle;
+            }
+            tokio::select! {
+                Some(outcome) = sends.next(), if !sends.is_empty() => {
+                    let mut outcome = Some(outcome);
+                    let mut parked = false;
+                    while let Some(done) = outcome {
+                        parked |= self.conclude(done);
+                        outcome = sends.next().now_or_never().flatten();
+                    }
+                    if parked {
+                        break End::Paused;
+                    }
+                }
+                claimed = &mut claim => if !self.take_in(claimed) {
+                    break End::Paused;
+                },
+                () = self.session.dispatch.changed() => {}
+                () = sleep_until(deadline.unwrap_or_else(far_off)), if deadline.is_some() => {}
+                () = self.inner.stopping.cancelled() => {}
+            }
+        };
+        // Neither may be dropped half-way: a claimed row would be forgotten, a send call cut off.
+        while let Some(outcome) = sends.next().await {
+            self.conclude(outcome);
+        }
+        if !claim.is_terminated() {
+            let claimed = claim.await;
+            self.take_in(claimed);
+        }
+        end
+    }
+
+    /// Takes in what was `sending` when the last connection or process ended. `false` where the database failed.
+    async fn load(&mut self, connection: &Connection) -> bool {
+        // What the network said before must be on disk first, or answered messages would go out again.
+        self.inner.recorder.flush().await;
+        match self.inner.store.sending_system(self.session.id).await {
+            Ok(rows) => {
+                let exhausted = self.session.outbox().add_again(connection.number, rows);
+                self.fail_unanswered(exhausted).await;
+                true
+            }
+            Err(error) => {
+                self.log_database(&error);
+                false
+            }
+        }
+    }
+
+    /// Starts a claim, where there is room and may be something to claim; else says when to look again.
+    fn claim(&mut self) -> (Option<Claim>, Option<Instant>) {
+        let (room, busy) = {
+            let outbox = self.session.outbox();
+            (outbox.room(), outbox.busy())
+        };
+        if !self.more || room == 0 {
+            return (None, None);
+        }
+        let now = Instant::now();
+        if !busy.is_empty() {
+            if self.busy_claim_at > now {
+                return (None, Some(self.busy_claim_at));
+            }
+            self.busy_claim_at = now + BUSY_CLAIM_PAUSE;
+        }
+        self.more = false;
+        self.claimed_at_most = room;
+        let (store, session, at) = (self.inner.store.clone(), self.session.id, self.inner.env.now());
+        let limit = u32::try_from(room).expect("the room is small");
+        (Some(Box::pin(async move { store.claim_queued_system(session, &busy, limit, at).await })), None)
+    }
+
+    /// Takes in what a claim brought. `false` where the database failed.
+    fn take_in(&mut self, claimed: Result<Vec<OutboxMessage>, StoreError>) -> bool {
+        match claimed {
+            Ok(rows) => {
+                // A full claim may have left some behind.
+                self.more |= rows.len() >= self.claimed_at_most;
+                self.session.outbox().add(rows);
+                true
+            }
+            Err(error) => {
+                self.log_database(&error);
+                false
+            }
+        }
+    }
+
+    /// Puts a message where its send call leaves it. `true` where the link cannot take messages now.
+    fn conclude(&mut self, outcome: Outcome) -> bool {
+        let mut outbox = self.session.outbox();
+        match outcome {
+            Outcome::Sent(item) => {
+                self.pauses = 0;
+                outbox.sent(item, Instant::now(), self.limits);
+            }
+            Outcome::Again(item, at) => outbox.again(item, Some(at)),
+            Outcome::Parked(item) => {
+                outbox.again(item, None);
+                return true;
+            }
+            Outcome::Closed(item) => outbox.close(&item),
+        }
+        false
+    }
+
+    /// Empties the outbox: what never left goes back to the queue, in one commit.
+    async fn stand_down(&mut self) {
+        if self.inner.stopping.is_cancelled() {
+            let session = self.session;
+            let answered = async {
+                while session.outbox().waits_for_acks() && session.connection().is_some() {
+                    session.dispatch.changed().await;
+                }
+            };
+            // What stays unanswered goes out again after the start, under the same id.
+            let _ = timeout(LAST_ACKS, answered).await;
+        }
+        let never_sent = self.session.outbox().stand_down();
+        let at = self.inner.env.now();
+        let back = never_sent.into_iter().map(|item| Evidence {
+            session_id: self.session.id,
+            message: MessageRef::Id(item.id),
+            change: StatusChange::To(MessageStatus::Queued),
+            at,
+            reason: None,
+        });
+        self.inner.recorder.commit(self.session, back.collect()).await;
+    }
+
+    /// Waits a while on a connection that takes nothing, or for the next connection.
+    async fn pause(&mut self, connection: &Connection) {
+        let pause = PAUSE.0.saturating_mul(1 << self.pauses.min(10)).min(PAUSE.1);
+        self.pauses = self.pauses.saturating_add(1);
+        let session = self.session;
+        let over = async {
+            while session.is_on(connection) && !self.inner.stopping.is_cancelled() {
+                session.dispatch.changed().await;
+            }
+        };
+        tokio::select! {
+            () = over => {}
+            () = sleep(pause) => {}
+            () = self.inner.stopping.cancelled() => {}
+        }
+    }
+
+    async fn fail_unanswered(&self, items: Vec<Item>) {
+        let at = self.inner.env.now();
+        let evidence = items.into_iter().map(|item| {
+            let reason = format!("no acknowledgement; sent {} times", item.tries.sends);
+            Evidence {
+                session_id: self.session.id,
+                message: MessageRef::Id(item.id),
+                change: StatusChange::Failed(Failure { code: FailureCode::NoAck, reason: Some(reason.clone()) }),
+                at,
+                reason: Some(reason),
+            }
+        });
+        self.inner.recorder.commit(self.session, evidence.collect()).await;
+    }
+
+    fn log_database(&self, error: &StoreError) {
+        tracing::error!(
+            tenant.id = %self.session.tenant_id, session.id = %self.session.id, %error,
+            "messages wait because the database failed; trying again",
+        );
+    }
+}
+
+fn far_off() -> Instant {
+    Instant::now() + Duration::from_hours(1)
+}

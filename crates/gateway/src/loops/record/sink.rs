@@ -1,0 +1,60 @@
+//! The sink of one link: where an engine's events enter the gateway.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+use waypost_domain::SessionId;
+use waypost_engine::{EngineEvent, EventSink, Inbound, NotStored};
+
+use super::{evidence, inbound, states};
+use crate::{Inner, live::LiveSession};
+
+/// Takes the events of one link. It knows its session, so an event costs no lookup.
+pub(crate) struct Sink {
+    inner: Arc<Inner>,
+    session: Arc<LiveSession>,
+    /// Which of the session's links this is.
+    link: u64,
+    /// Engines may post from threads of their own.
+    runtime: Handle,
+}
+
+impl Sink {
+    /// The sink of link `link`. Called on the runtime.
+    pub(crate) fn new(inner: Arc<Inner>, session: Arc<LiveSession>, link: u64) -> Self {
+        Self { inner, session, link, runtime: Handle::current() }
+    }
+}
+
+#[async_trait]
+impl EventSink for Sink {
+    fn post(&self, session: SessionId, event: EngineEvent) {
+        debug_assert_eq!(session, self.session.id, "a link posts for its own session");
+        let Some(evidence) = evidence::evidence(self.session.id, &event, &self.inner.env) else {
+            self.session.push_state_event(self.link, event);
+            states::wake(&self.inner, &self.session, &self.runtime);
+            return;
+        };
+        // An answer that is lost for want of room may not stop the clock that asks again.
+        if !self.inner.recorder.post(&self.session, evidence) {
+            return;
+        }
+        let settles = {
+            let mut outbox = self.session.outbox();
+            match &event {
+                EngineEvent::Acked { wa_id, .. } | EngineEvent::Refused { wa_id, .. } => outbox.settle(wa_id),
+                EngineEvent::Receipt { wa_ids, .. } => wa_ids.iter().filter(|wa_id| outbox.settle(wa_id)).count() > 0,
+                _ => false,
+            }
+        };
+        if settles {
+            self.session.dispatch.nudge();
+        }
+    }
+
+    async fn inbound(&self, session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored> {
+        debug_assert_eq!(session, self.session.id, "a link posts for its own session");
+        inbound::store(&self.inner, &self.session, messages).await
+    }
+}

@@ -1,0 +1,27 @@
+//! Retention: what has expired goes.
+
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::Inner;
+
+/// How often to look.
+const PERIOD: Duration = Duration::from_hours(1);
+
+/// Deletes expired refresh tokens, until the process stops.
+pub(super) async fn run(inner: &Inner) {
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = inner.stopping.cancelled() => return,
+        }
+        match inner.store.prune_refresh_tokens_system(inner.env.now()).await {
+            Ok(0) => {}
+            Ok(tokens) => tracing::info!(tokens, "expired refresh tokens were deleted"),
+            Err(error) => tracing::error!(%error, "expired refresh tokens were not deleted; trying again later"),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! List a tenant's sessions.
+
+use waypost_domain::TenantId;
+use waypost_store::{Page, PageRequest};
+
+use super::SessionView;
+use crate::{Gateway, GatewayError};
+
+impl Gateway {
+    /// The tenant's sessions, newest first.
+    pub async fn list_sessions(&self, tenant: TenantId, page: PageRequest) -> Result<Page<SessionView>, GatewayError> {
+        let page = self.inner.store.sessions(tenant, page).await?;
+        Ok(Page {
+            items: page.items.into_iter().map(|session| self.view_of(session)).collect(),
+            total: page.total,
+            next_cursor: page.next_cursor,
+        })
+    }
+}
