@@ -102,7 +102,7 @@ pub struct Answer {
 impl Answer {
     /// This answer, which must have the HTTP status `code`.
     #[track_caller]
-    #[must_use]
+    #[expect(clippy::return_self_not_must_use, reason = "often the status is all that a test wants to know")]
     pub fn expect(self, code: u16) -> Self {
         assert_eq!(self.status.as_u16(), code, "answered {}", String::from_utf8_lossy(&self.bytes));
         self

@@ -47,6 +47,18 @@ impl Simulator {
         assert!(answer.status.is_success(), "scan-qr: {} {}", answer.status, String::from_utf8_lossy(&answer.bytes));
     }
 
+    /// Types a pairing code into the phone of `number`.
+    pub async fn type_pairing_code(&self, code: &str, number: &str) {
+        let path = format!("/admin/mock-phone/pairing-code?phone={number}");
+        let answer = self.admin.send(self.admin.request(Method::POST, &path).body(code.to_owned())).await;
+        assert!(
+            answer.status.is_success(),
+            "pairing-code: {} {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.bytes)
+        );
+    }
+
     /// Makes the simulator misbehave: see "Faults" in wa-sim's README.
     pub async fn add_fault(&self, rule: &Value) {
         let answer = self.admin.post("/admin/faults", rule).await;

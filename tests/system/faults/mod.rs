@@ -1,0 +1,82 @@
+//! Things that die at the worst moment.
+
+use anyhow::Result;
+use rstest::rstest;
+use serde_json::json;
+use waypost_tests::{Database, Setup, Tenant, Waypost, eventually};
+
+/// What was accepted when the server is killed: enough that some were sent, some were not.
+const BEFORE_THE_END: usize = 40;
+
+#[rstest]
+#[tokio::test]
+async fn what_was_accepted_is_on_disk_when_the_server_is_killed(
+    #[values(Database::Sqlite, Database::Postgres)] database: Database,
+) -> Result<()> {
+    let mut server = Waypost::start(Setup::on(database)).await?;
+    let ada = server.register("ada").await?;
+    let session = ada.sandbox().await;
+
+    let (accepted, mut ids) = tokio::sync::mpsc::unbounded_channel();
+    let (client, target) = (ada.server.clone(), session.clone());
+    let sender = tokio::spawn(async move {
+        for n in 0.. {
+            let body =
+                json!({"sessionId": target, "to": format!("91987654{:04}", n % 7), "text": format!("message {n}")});
+            let request = client.request(reqwest::Method::POST, "/api/external/messages/send-text").json(&body);
+            match client.try_send(request).await {
+                Ok(answer) => {
+                    let id = answer.expect(200).data()["id"].as_str().expect("an id").to_owned();
+                    if accepted.send(id).is_err() {
+                        return;
+                    }
+                }
+                // The server is dead: what got no answer was promised nothing.
+                Err(_) => return,
+            }
+        }
+    });
+    let mut kept = Vec::new();
+    while kept.len() < BEFORE_THE_END {
+        kept.push(ids.recv().await.expect("the server accepts messages until it is killed"));
+    }
+    server.crash_and_restart().await?;
+    sender.await?;
+    while let Ok(id) = ids.try_recv() {
+        kept.push(id);
+    }
+
+    for id in &kept {
+        let message = eventually("every accepted message to be sent", async || {
+            let message = ada.message(id).await;
+            ["sent", "delivered", "read"].contains(&message["status"].as_str()?).then_some(message)
+        })
+        .await;
+        let timeline = Tenant::timeline(&message);
+        assert_eq!(timeline.iter().filter(|status| *status == "sent").count(), 1, "{timeline:?}");
+    }
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_message_without_an_acknowledgement_survives_the_crash_and_is_sent_again(
+    #[values(Database::Sqlite, Database::Postgres)] database: Database,
+) -> Result<()> {
+    // Never acknowledged, and nobody gives up before the crash.
+    let mut server = Waypost::start(Setup::on(database).with("WAYPOST_ACK_TIMEOUT_MS", "3600000")).await?;
+    let ada = server.register("ada").await?;
+    let session = ada.sandbox().await;
+    let id = ada.send_text(&session, "15550101002", "the first acknowledgement is lost").await;
+    ada.wait_message(&id, "sending").await;
+    server.crash_and_restart().await?;
+    ada.wait_session(&session, "connected").await;
+    // The pretend phone forgot with the server; the message did not, and goes out again at once.
+    eventually("the message to be sent again", async || {
+        let message = ada.message(&id).await;
+        let again = Tenant::timeline(&message).iter().filter(|status| *status == "sending").count();
+        (message["status"] != "queued" && again >= 1).then_some(())
+    })
+    .await;
+    Ok(())
+}
