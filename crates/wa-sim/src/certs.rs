@@ -46,19 +46,9 @@ impl Identity {
                 &intermediate,
                 clock,
             )?),
-            leaf: MessageField::some(certificate(
-                &intermediate,
-                LEAF_SERIAL,
-                INTERMEDIATE_SERIAL,
-                &static_key,
-                clock,
-            )?),
+            leaf: MessageField::some(certificate(&intermediate, LEAF_SERIAL, INTERMEDIATE_SERIAL, &static_key, clock)?),
         };
-        Ok(Self {
-            root_public: crypto::raw(&root.public_key),
-            static_key,
-            chain: chain.encode_to_vec(),
-        })
+        Ok(Self { root_public: crypto::raw(&root.public_key), static_key, chain: chain.encode_to_vec() })
     }
 }
 
@@ -79,10 +69,7 @@ fn certificate(
     }
     .encode_to_vec();
     let signature = crypto::sign(issuer, &[&details])?;
-    Ok(NoiseCertificate {
-        details: Some(details),
-        signature: Some(signature.to_vec()),
-    })
+    Ok(NoiseCertificate { details: Some(details), signature: Some(signature.to_vec()) })
 }
 
 #[cfg(test)]
@@ -108,10 +95,7 @@ mod tests {
     #[test]
     fn chain_verifies_under_its_own_root_and_no_other() {
         let clock = Clock::default();
-        let (mine, other) = (
-            Identity::generate(&clock).unwrap(),
-            Identity::generate(&clock).unwrap(),
-        );
+        let (mine, other) = (Identity::generate(&clock).unwrap(), Identity::generate(&clock).unwrap());
         assert!(verifies(&mine, &mine.root_public));
         assert!(!verifies(&mine, &other.root_public));
     }

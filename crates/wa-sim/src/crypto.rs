@@ -31,8 +31,7 @@ pub(crate) fn raw(key: &PublicKey) -> [u8; 32] {
 
 /// XEdDSA over the parts put end to end.
 pub(crate) fn sign(key: &KeyPair, parts: &[&[u8]]) -> Result<[u8; 64], CurveError> {
-    key.private_key
-        .calculate_signature_for_multipart_message(parts, &mut rng())
+    key.private_key.calculate_signature_for_multipart_message(parts, &mut rng())
 }
 
 /// HKDF-SHA256 (RFC 5869) for one block of output, which is all that pairing needs.
@@ -97,10 +96,7 @@ mod tests {
             &[0x0b; 22],
             &[0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9],
         );
-        assert_eq!(
-            hex(&okm),
-            "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
-        );
+        assert_eq!(hex(&okm), "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf");
     }
 
     #[test]

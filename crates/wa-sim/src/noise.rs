@@ -7,9 +7,7 @@
 
 use crate::certs::Identity;
 use crate::crypto;
-use wacore_binary::consts::{
-    NOISE_PATTERN_IK, NOISE_PATTERN_XX, NOISE_PATTERN_XXFALLBACK, WA_CONN_HEADER,
-};
+use wacore_binary::consts::{NOISE_PATTERN_IK, NOISE_PATTERN_XX, NOISE_PATTERN_XXFALLBACK, WA_CONN_HEADER};
 use wacore_libsignal::protocol::KeyPair;
 use wacore_noise::{HandshakeError, NoiseCipher, NoiseHandshake};
 use waproto::buffa::MessageField;
@@ -44,10 +42,7 @@ pub(crate) struct Established {
 /// The next step after a `ClientHello`.
 pub(crate) enum Step {
     /// IK worked: send the answer, and the connection is up.
-    Done {
-        reply: Vec<u8>,
-        established: Box<Established>,
-    },
+    Done { reply: Vec<u8>, established: Box<Established> },
     /// XX or XXfallback: send the answer, then wait for `ClientFinish`.
     AwaitFinish { reply: Vec<u8>, pending: Box<Pending> },
 }
@@ -117,10 +112,7 @@ fn answer_ik(
     noise.mix_shared_secret(ephemeral.private_key.serialize(), &client_static)?;
     let encrypted_chain = noise.encrypt(&identity.chain)?;
     let reply = server_hello(&ephemeral_public, None, encrypted_chain);
-    Ok(Step::Done {
-        reply,
-        established: Box::new(split(noise, client_static, payload)?),
-    })
+    Ok(Step::Done { reply, established: Box::new(split(noise, client_static, payload)?) })
 }
 
 impl Pending {
@@ -133,8 +125,7 @@ impl Pending {
         let encrypted_static = finish.r#static.ok_or(NoiseError::Missing("static"))?;
         let encrypted_payload = finish.payload.ok_or(NoiseError::Missing("payload"))?;
         let client_static = key32(&self.noise.decrypt(&encrypted_static)?)?;
-        self.noise
-            .mix_shared_secret(self.ephemeral.private_key.serialize(), &client_static)?;
+        self.noise.mix_shared_secret(self.ephemeral.private_key.serialize(), &client_static)?;
         let payload = self.noise.decrypt(&encrypted_payload)?;
         split(self.noise, client_static, payload)
     }
@@ -143,12 +134,7 @@ impl Pending {
 /// The initiator writes with the first key of the split, so the responder reads with it.
 fn split(noise: NoiseHandshake, client_static: [u8; 32], payload: Vec<u8>) -> Result<Established, NoiseError> {
     let (read, write) = noise.finish()?;
-    Ok(Established {
-        write,
-        read,
-        client_static,
-        payload,
-    })
+    Ok(Established { write, read, client_static, payload })
 }
 
 fn server_hello(ephemeral: &[u8; 32], encrypted_static: Option<Vec<u8>>, payload: Vec<u8>) -> Vec<u8> {

@@ -10,11 +10,7 @@ fn identity() -> Identity {
 }
 
 fn hello_of(reply: &[u8]) -> ServerHello {
-    waproto::codec::handshake_message_decode(reply)
-        .unwrap()
-        .server_hello
-        .into_option()
-        .unwrap()
+    waproto::codec::handshake_message_decode(reply).unwrap().server_hello.into_option().unwrap()
 }
 
 struct Client {
@@ -24,10 +20,7 @@ struct Client {
 
 impl Client {
     fn new() -> Self {
-        Self {
-            ephemeral: crypto::key_pair(),
-            fixed: crypto::key_pair(),
-        }
+        Self { ephemeral: crypto::key_pair(), fixed: crypto::key_pair() }
     }
 
     fn hello(&self, extra: Option<(Vec<u8>, Vec<u8>)>) -> Vec<u8> {
@@ -56,9 +49,7 @@ impl Client {
         noise.mix_shared_secret(private, &server_static).unwrap();
         noise.decrypt(&server.payload.unwrap()).unwrap();
         let fixed = noise.encrypt(self.fixed.public_key.public_key_bytes()).unwrap();
-        noise
-            .mix_shared_secret(self.fixed.private_key.serialize(), &server_ephemeral)
-            .unwrap();
+        noise.mix_shared_secret(self.fixed.private_key.serialize(), &server_ephemeral).unwrap();
         let payload = noise.encrypt(payload).unwrap();
         let (write, read) = noise.finish().unwrap();
         let message = waproto::codec::handshake_message_to_vec(&HandshakeMessage {
@@ -76,13 +67,9 @@ impl Client {
         let mut noise = NoiseHandshake::new(NOISE_PATTERN_IK, &WA_CONN_HEADER).unwrap();
         noise.authenticate(server_static);
         noise.authenticate(&crypto::raw(&self.ephemeral.public_key));
-        noise
-            .mix_shared_secret(self.ephemeral.private_key.serialize(), server_static)
-            .unwrap();
+        noise.mix_shared_secret(self.ephemeral.private_key.serialize(), server_static).unwrap();
         let fixed = noise.encrypt(self.fixed.public_key.public_key_bytes()).unwrap();
-        noise
-            .mix_shared_secret(self.fixed.private_key.serialize(), server_static)
-            .unwrap();
+        noise.mix_shared_secret(self.fixed.private_key.serialize(), server_static).unwrap();
         let payload = noise.encrypt(payload).unwrap();
         (self.hello(Some((fixed, payload))), noise)
     }

@@ -1,0 +1,193 @@
+//! Accounts, and what their phones saw and do.
+
+use super::Refusal;
+use crate::account::Account;
+use crate::core::Core;
+use crate::devices;
+use crate::directory::is_number;
+use crate::phone::Job;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use wacore_binary::{CompactString, Server};
+
+fn find(core: &Core, pn: &str) -> Result<Arc<Account>, Refusal> {
+    core.directory.by_pn(pn.trim_start_matches('+')).ok_or_else(|| Refusal::not_found(format!("no account {pn}")))
+}
+
+fn describe(account: &Account) -> Value {
+    let devices: Vec<Value> = account
+        .devices()
+        .iter()
+        .map(|device| {
+            let mailbox = device.mailbox();
+            json!({
+                "id": device.id,
+                "jid": account.jid(Server::Pn).with_device(device.id).to_string(),
+                "connected": mailbox.is_connected(),
+                "live": mailbox.is_live(),
+                "queued": mailbox.len(),
+                "dropped": mailbox.dropped(),
+                "oneTimeKeys": device.keys().one_time.len(),
+            })
+        })
+        .collect();
+    json!({
+        "pn": account.pn.as_str(),
+        "lid": account.lid.as_str(),
+        "pushName": account.push_name(),
+        "devices": devices,
+    })
+}
+
+/// `GET /admin/accounts`
+pub(super) async fn list(State(core): State<Arc<Core>>) -> Json<Value> {
+    let accounts: Vec<Value> = core.directory.all().iter().map(|account| describe(account)).collect();
+    Json(json!({ "accounts": accounts }))
+}
+
+/// `GET /admin/accounts/{pn}`
+pub(super) async fn show(State(core): State<Arc<Core>>, Path(pn): Path<String>) -> Result<Json<Value>, Refusal> {
+    Ok(Json(describe(&*find(&core, &pn)?)))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewAccount {
+    pn: Option<String>,
+    push_name: Option<String>,
+    receipts: Option<bool>,
+}
+
+/// `POST /admin/accounts`: an account with a phone and no companion. Without a number it is derived
+/// from the push name.
+pub(super) async fn create(
+    State(core): State<Arc<Core>>,
+    Json(new): Json<NewAccount>,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
+    let account = match (&new.pn, &new.push_name) {
+        (Some(pn), _) if is_number(pn) => core.account(pn.trim_start_matches('+'), new.push_name.as_deref()),
+        (Some(pn), _) => return Err(Refusal::bad_request(format!("not a phone number: {pn:?}"))),
+        (None, Some(name)) => {
+            let account = core.account(&core.directory.number_for_name(name), Some(name));
+            core.directory.remember_name(name, &account);
+            account
+        }
+        (None, None) => return Err(Refusal::bad_request("pn or pushName is needed")),
+    };
+    if let Some(on) = new.receipts {
+        account.phone().set_receipts(on);
+    }
+    Ok((StatusCode::CREATED, Json(describe(&account))))
+}
+
+/// `GET /admin/accounts/{pn}/inbox`
+pub(super) async fn inbox(State(core): State<Arc<Core>>, Path(pn): Path<String>) -> Result<Json<Value>, Refusal> {
+    let account = find(&core, &pn)?;
+    let view = account.phone().view();
+    Ok(Json(json!({
+        "pn": account.pn.as_str(),
+        "totals": view.totals(),
+        "chats": view.chats(),
+        "receipts": view.receipts(),
+    })))
+}
+
+/// `DELETE /admin/accounts/{pn}/inbox`: the phone forgets.
+pub(super) async fn clear_inbox(State(core): State<Arc<Core>>, Path(pn): Path<String>) -> Result<StatusCode, Refusal> {
+    find(&core, &pn)?.phone().view().clear();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+pub(super) struct NewText {
+    to: String,
+    text: String,
+    id: Option<String>,
+}
+
+/// `POST /admin/accounts/{pn}/send`: the phone itself sends a text.
+pub(super) async fn send(
+    State(core): State<Arc<Core>>,
+    Path(pn): Path<String>,
+    Json(new): Json<NewText>,
+) -> Result<Json<Value>, Refusal> {
+    let account = find(&core, &pn)?;
+    let (done, outcome) = oneshot::channel();
+    let job = Job::SendText { to: new.to.trim_start_matches('+').into(), text: new.text, id: new.id, done };
+    account.phone().post(job).await;
+    match outcome.await {
+        Ok(Ok(id)) => Ok(Json(json!({ "id": id }))),
+        Ok(Err(why)) => Err(Refusal(StatusCode::UNPROCESSABLE_ENTITY, why)),
+        Err(_) => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, "shutting down".into())),
+    }
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct ReadRequest {
+    chat: Option<CompactStringJson>,
+    ids: Option<Vec<CompactStringJson>>,
+}
+
+/// `CompactString` has no serde here.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct CompactStringJson(CompactString);
+
+impl From<String> for CompactStringJson {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+/// `POST /admin/accounts/{pn}/read`: the phone's owner reads: everything, one chat, or the ids given.
+pub(super) async fn read(
+    State(core): State<Arc<Core>>,
+    Path(pn): Path<String>,
+    body: String,
+) -> Result<Json<Value>, Refusal> {
+    let request: ReadRequest = if body.trim().is_empty() {
+        ReadRequest::default()
+    } else {
+        serde_json::from_str(&body).map_err(|error| Refusal::bad_request(error.to_string()))?
+    };
+    let account = find(&core, &pn)?;
+    let (done, count) = oneshot::channel();
+    let job = Job::Read {
+        chat: request.chat.map(|chat| chat.0),
+        ids: request.ids.map(|ids| ids.into_iter().map(|id| id.0).collect()),
+        done,
+    };
+    account.phone().post(job).await;
+    Ok(Json(json!({ "read": count.await.unwrap_or(0) })))
+}
+
+/// `DELETE /admin/accounts/{pn}/devices/{device}`: the phone's owner unlinks a companion.
+pub(super) async fn unlink(
+    State(core): State<Arc<Core>>,
+    Path((pn, device)): Path<(String, u16)>,
+) -> Result<StatusCode, Refusal> {
+    let account = find(&core, &pn)?;
+    if devices::unlink(&core, &account, device) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Refusal::not_found(format!("no device {device}")))
+    }
+}
+
+/// `POST /admin/accounts/{pn}/disconnect`: cuts the sockets of all companions.
+pub(super) async fn disconnect(State(core): State<Arc<Core>>, Path(pn): Path<String>) -> Result<Json<Value>, Refusal> {
+    let account = find(&core, &pn)?;
+    let mut cut = 0;
+    for device in account.devices() {
+        if let Some(outbox) = device.mailbox().outbox() {
+            outbox.cut();
+            cut += 1;
+        }
+    }
+    Ok(Json(json!({ "cut": cut })))
+}

@@ -1,0 +1,50 @@
+//! The JSON interface under `/admin`: play the phones, read their books, cause faults.
+
+mod accounts;
+mod faults;
+mod phone;
+mod server;
+
+use crate::core::Core;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Every route, on one page.
+pub(crate) fn router() -> Router<Arc<Core>> {
+    Router::new()
+        .route("/admin/root-key", get(server::root_key))
+        .route("/admin/stats", get(server::stats))
+        .route("/admin/mock-phone/scan-qr", post(phone::scan_qr))
+        .route("/admin/mock-phone/enter-code", post(phone::enter_code))
+        .route("/admin/accounts", get(accounts::list).post(accounts::create))
+        .route("/admin/accounts/{pn}", get(accounts::show))
+        .route("/admin/accounts/{pn}/inbox", get(accounts::inbox).delete(accounts::clear_inbox))
+        .route("/admin/accounts/{pn}/send", post(accounts::send))
+        .route("/admin/accounts/{pn}/read", post(accounts::read))
+        .route("/admin/accounts/{pn}/devices/{device}", delete(accounts::unlink))
+        .route("/admin/accounts/{pn}/disconnect", post(accounts::disconnect))
+        .route("/admin/faults", get(faults::list).post(faults::add).delete(faults::clear))
+}
+
+/// An answer that is not a success.
+pub(crate) struct Refusal(StatusCode, String);
+
+impl Refusal {
+    fn not_found(what: impl Into<String>) -> Self {
+        Self(StatusCode::NOT_FOUND, what.into())
+    }
+
+    fn bad_request(why: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, why.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, axum::Json(json!({ "error": self.1 }))).into_response()
+    }
+}

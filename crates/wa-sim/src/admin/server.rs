@@ -1,0 +1,39 @@
+//! The server itself.
+
+use crate::core::Core;
+use crate::crypto;
+use axum::Json;
+use axum::extract::State;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// `GET /admin/root-key`
+pub(super) async fn root_key(State(core): State<Arc<Core>>) -> Json<Value> {
+    let key = &core.identity.root_public;
+    Json(json!({ "hex": crypto::hex(key), "base64": BASE64_STANDARD.encode(key), "serial": 0 }))
+}
+
+/// `GET /admin/stats`
+pub(super) async fn stats(State(core): State<Arc<Core>>) -> Json<Value> {
+    let accounts = core.directory.all();
+    let devices: Vec<_> = accounts.iter().flat_map(|account| account.devices()).collect();
+    let connected = devices.iter().filter(|device| device.mailbox().is_connected()).count();
+    let queued: usize = devices.iter().map(|device| device.mailbox().len()).sum();
+    let dropped: u64 = devices.iter().map(|device| device.mailbox().dropped()).sum();
+    let stats = &core.stats;
+    Json(json!({
+        "accounts": accounts.len(),
+        "devices": devices.len(),
+        "connected": connected,
+        "queued": queued,
+        "dropped": dropped,
+        "connections": stats.connections.load(Ordering::Relaxed),
+        "logins": stats.logins.load(Ordering::Relaxed),
+        "messages": stats.messages.load(Ordering::Relaxed),
+        "receipts": stats.receipts.load(Ordering::Relaxed),
+        "badConnections": stats.bad_stanzas.load(Ordering::Relaxed),
+    }))
+}

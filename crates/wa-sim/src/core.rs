@@ -1,0 +1,83 @@
+//! What every part of a running simulator shares.
+
+use crate::account::Account;
+use crate::certs;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::faults::Faults;
+use crate::groups::Groups;
+use crate::pairing::Pairings;
+use crate::phone::{Phone, worker};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use tokio_util::sync::CancellationToken;
+
+/// Counters for `GET /admin/stats`.
+#[derive(Default)]
+pub(crate) struct Stats {
+    pub(crate) connections: AtomicU64,
+    pub(crate) logins: AtomicU64,
+    pub(crate) messages: AtomicU64,
+    pub(crate) receipts: AtomicU64,
+    pub(crate) bad_stanzas: AtomicU64,
+}
+
+impl Stats {
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// See the module's head. There is no lock around it: each part has its own.
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) identity: certs::Identity,
+    pub(crate) directory: Directory,
+    pub(crate) pairings: Pairings,
+    pub(crate) groups: Groups,
+    pub(crate) faults: Faults,
+    pub(crate) stats: Stats,
+    /// Cancelled when the simulator ends; every connection's token is a child.
+    pub(crate) shutdown: CancellationToken,
+    ids: AtomicU64,
+    this: Weak<Core>,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config, clock: Clock, identity: certs::Identity) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            config,
+            clock,
+            identity,
+            directory: Directory::default(),
+            pairings: Pairings::default(),
+            groups: Groups::default(),
+            faults: Faults::default(),
+            stats: Stats::default(),
+            shutdown: CancellationToken::new(),
+            ids: AtomicU64::new(1),
+            this: this.clone(),
+        })
+    }
+
+    /// An id for a stanza of the server's own, unique in this process.
+    pub(crate) fn stanza_id(&self) -> String {
+        format!("{:X}-{}", self.clock.secs(), self.ids.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The account with a number; it comes to life with a phone if nobody had it.
+    pub(crate) fn account(&self, pn: &str, push_name: Option<&str>) -> Arc<Account> {
+        let mut jobs = None;
+        let (account, new) = self.directory.ensure(pn, |lid| {
+            let (phone, queue) = Phone::new();
+            jobs = Some(queue);
+            Account::new(pn.into(), lid, push_name.unwrap_or(pn).to_owned(), phone)
+        });
+        if let (true, Some(jobs)) = (new, jobs) {
+            tokio::spawn(worker::run(self.this.clone(), Arc::downgrade(&account), jobs));
+        }
+        account
+    }
+}

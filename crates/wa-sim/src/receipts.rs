@@ -1,0 +1,219 @@
+//! Receipts: settled in the receiver's mailbox, acked, and passed to the devices they concern.
+//! wire.md 2.4.6 and 2.8.
+
+use crate::account::{Account, Device};
+use crate::core::{Core, Stats};
+use crate::mailbox::{Class, Item};
+use crate::phone::{Incoming, Job, RetryRequest};
+use crate::prekeys::{self, Bundle};
+use crate::stanza::{self, BadStanza, blob, id_of, jid_attr, str_attr};
+use std::sync::Arc;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{CompactString, Jid, Node, NodeRef, Server};
+
+/// A receipt on its way.
+struct Receipt {
+    ids: Vec<CompactString>,
+    kind: Option<CompactString>,
+    to: Jid,
+    participant: Option<Jid>,
+    recipient: Option<Jid>,
+    /// Contents of a retry receipt.
+    extra: Vec<Node>,
+}
+
+impl Receipt {
+    fn is_retry(&self) -> bool {
+        self.kind.as_deref() == Some("retry")
+    }
+
+    /// Read and played receipts are about an account; the others about one device.
+    fn is_account_wide(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("read" | "played"))
+    }
+}
+
+/// Takes a companion's `<receipt>`; gives the ack.
+pub(crate) fn take(
+    core: &Core,
+    account: &Arc<Account>,
+    device: &Device,
+    node: &NodeRef<'_>,
+) -> Result<Node, BadStanza> {
+    let id = id_of(node)?;
+    let kind = str_attr(node, "type");
+    let mut ids = vec![id.clone()];
+    if let Some(list) = node.get_optional_child("list") {
+        ids.extend(list.get_children_by_tag("item").filter_map(|item| str_attr(item, "id")));
+    }
+    {
+        let mut mailbox = device.mailbox();
+        for id in &ids {
+            mailbox.settle(Class::Message, id, None, None);
+        }
+    }
+    let to = jid_attr(node, "to");
+    let mut ack = NodeBuilder::new("ack").attr("class", "receipt").attr("id", &*id);
+    if let Some(to) = &to {
+        ack = ack.attr("from", to);
+    }
+    if let Some(kind) = &kind {
+        ack = ack.attr("type", &**kind);
+    }
+    if let Some(to) = to {
+        let retry = kind.as_deref() == Some("retry");
+        if retry && let Some(request) = retry_of_phone(core, account, device, node, &to) {
+            request.0.phone().try_post(Job::Retry(request.1));
+        }
+        let receipt = Receipt {
+            ids,
+            kind,
+            to,
+            participant: jid_attr(node, "participant"),
+            recipient: jid_attr(node, "recipient"),
+            extra: if retry {
+                node.children().unwrap_or_default().iter().map(NodeRef::to_owned).collect()
+            } else {
+                Vec::new()
+            },
+        };
+        forward(core, account, device.id, &receipt);
+    }
+    Ok(ack.build())
+}
+
+/// A retry receipt that is for a phone, which answers it itself.
+fn retry_of_phone(
+    core: &Core,
+    account: &Account,
+    device: &Device,
+    node: &NodeRef<'_>,
+    to: &Jid,
+) -> Option<(Arc<Account>, RetryRequest)> {
+    if to.device != 0 {
+        return None;
+    }
+    let target = core.directory.find(to)?;
+    let retry = node.get_optional_child("retry")?;
+    let count = str_attr(retry, "count").and_then(|count| count.parse().ok()).unwrap_or(1);
+    let request = RetryRequest {
+        id: str_attr(node, "id")?,
+        from_pn: account.pn.clone(),
+        device: device.id,
+        count,
+        bundle: prekeys::bundle_of_retry(node),
+    };
+    Some((target, request))
+}
+
+/// Passes a receipt to the devices it concerns.
+fn forward(core: &Core, from: &Arc<Account>, device: u16, receipt: &Receipt) {
+    Stats::add(&core.stats.receipts);
+    let group = receipt.to.server == Server::Group;
+    let Some(addressed) = (if group { receipt.participant.as_ref() } else { Some(&receipt.to) }) else {
+        return;
+    };
+    let Some(target) = core.directory.find(addressed) else {
+        return;
+    };
+    let first = receipt.ids.first().map(CompactString::as_str).unwrap_or_default();
+    if core.faults.on_receipt(&from.pn, &target.pn, first, receipt.kind.as_deref()) {
+        return;
+    }
+    let mut sender = from.jid(addressed.server);
+    if !receipt.is_account_wide() {
+        sender = sender.with_device(device);
+    }
+    let stamped = if group { &receipt.to } else { &sender };
+    let node = stanza_for(core, receipt, stamped, group.then_some(&sender));
+    let bytes = stanza::encode(&node);
+    let item = |id: &CompactString| Item {
+        class: Class::Receipt,
+        id: id.clone(),
+        from: stamped.clone(),
+        kind: receipt.kind.clone(),
+        stanza: bytes.clone(),
+    };
+    let Some(id) = receipt.ids.first() else {
+        return;
+    };
+    if receipt.is_account_wide() {
+        for companion in target.devices() {
+            if !(target.pn == from.pn && companion.id == device) {
+                companion.mailbox().push(item(id));
+            }
+        }
+    } else if addressed.device != 0 {
+        if let Some(companion) = target.device(addressed.device)
+            && !(target.pn == from.pn && companion.id == device)
+        {
+            companion.mailbox().push(item(id));
+        }
+        return;
+    }
+    // A phone's book of receipts is a convenience; a phone that is behind misses some.
+    target.phone().try_post(Job::Receipt { ids: receipt.ids.clone(), from: sender, kind: receipt.kind.clone() });
+}
+
+fn stanza_for(core: &Core, receipt: &Receipt, from: &Jid, participant: Option<&Jid>) -> Node {
+    let mut node = NodeBuilder::new("receipt")
+        .attr("from", from)
+        .attr("id", receipt.ids.first().map(CompactString::as_str).unwrap_or_default())
+        .attr("t", core.clock.secs());
+    if let Some(kind) = &receipt.kind {
+        node = node.attr("type", &**kind);
+    }
+    if let Some(participant) = participant {
+        node = node.attr("participant", participant);
+    }
+    if let Some(recipient) = &receipt.recipient {
+        node = node.attr("recipient", recipient);
+    }
+    if receipt.is_retry() {
+        return node.children(receipt.extra.clone()).build();
+    }
+    if receipt.ids.len() > 1 {
+        let items = receipt.ids[1..].iter().map(|id| NodeBuilder::new("item").attr("id", &**id).build());
+        return node.children([NodeBuilder::new("list").children(items).build()]).build();
+    }
+    node.build()
+}
+
+/// The delivery receipt of a phone.
+pub(crate) fn delivered_to_phone(core: &Core, account: &Arc<Account>, incoming: &Incoming) {
+    forward(core, account, 0, &about(incoming, None, Vec::new()));
+}
+
+/// The retry receipt of a phone that could not read a message.
+pub(crate) fn retry_by_phone(core: &Core, account: &Arc<Account>, incoming: &Incoming, count: u32, bundle: &Bundle) {
+    let retry = NodeBuilder::new("retry")
+        .attr("v", "1")
+        .attr("id", &*incoming.id)
+        .attr("t", incoming.t)
+        .attr("count", count)
+        .build();
+    let extra = vec![retry, blob("registration", bundle.registration.to_be_bytes()), prekeys::retry_keys_node(bundle)];
+    forward(core, account, 0, &about(incoming, Some("retry"), extra));
+}
+
+fn about(incoming: &Incoming, kind: Option<&str>, extra: Vec<Node>) -> Receipt {
+    let (to, participant) = match &incoming.group {
+        Some(group) => (group.clone(), Some(incoming.from.clone())),
+        None => (incoming.from.clone(), None),
+    };
+    Receipt { ids: vec![incoming.id.clone()], kind: kind.map(Into::into), to, participant, recipient: None, extra }
+}
+
+/// Read receipts of a phone for messages of one sender in one chat.
+pub(crate) fn read_by_phone(core: &Core, account: &Arc<Account>, chat: &str, from: &Jid, ids: Vec<CompactString>) {
+    let group = core.groups.jid_of(chat);
+    let receipt = Receipt {
+        ids,
+        kind: Some("read".into()),
+        participant: group.is_some().then(|| from.clone()),
+        to: group.unwrap_or_else(|| from.to_non_ad()),
+        recipient: None,
+        extra: Vec::new(),
+    };
+    forward(core, account, 0, &receipt);
+}

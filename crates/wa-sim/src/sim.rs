@@ -1,0 +1,198 @@
+//! The handle on a running simulator.
+
+use crate::account::Account;
+use crate::certs;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::core::Core;
+use crate::faults::Faults;
+use crate::pairing::{self, PairError, Paired, code};
+use crate::phone::Job;
+use crate::phone::view::{ChatView, SeenReceipt, Totals};
+use crate::{devices, server, tls};
+use anyhow::Context as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use wacore_binary::CompactString;
+
+/// A running simulator. Dropping it stops it.
+pub struct Sim {
+    core: Arc<Core>,
+    addr: SocketAddr,
+    certificate: Option<String>,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl Sim {
+    /// Binds, makes keys and starts serving.
+    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
+        let listener =
+            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let addr = listener.local_addr().context("no local address")?;
+        config.listen = addr;
+        let tls = if config.tls { Some(tls::make()?) } else { None };
+        let (acceptor, certificate) = tls.map(|tls| (tls.acceptor, tls.certificate)).unzip();
+        let clock = Clock::default();
+        let identity = certs::Identity::generate(&clock).context("cannot sign the certificate chain")?;
+        let core = Core::new(config, clock, identity);
+        let serving = tokio::spawn(server::run(Arc::clone(&core), listener, acceptor));
+        Ok(Self { core, addr, certificate, serving: Some(serving) })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The WebSocket's URL.
+    pub fn ws_url(&self) -> String {
+        let scheme = if self.certificate.is_some() { "wss" } else { "ws" };
+        format!("{scheme}://{}/ws/chat", self.addr)
+    }
+
+    /// The public root key that signs the certificate chain.
+    pub fn root_key(&self) -> [u8; 32] {
+        self.core.identity.root_public
+    }
+
+    /// The TLS certificate as PEM, when TLS is on.
+    pub fn certificate_pem(&self) -> Option<&str> {
+        self.certificate.as_deref()
+    }
+
+    /// The clock stanzas are stamped by; it can be moved.
+    pub fn clock(&self) -> &Clock {
+        &self.core.clock
+    }
+
+    /// The rules by which the server misbehaves.
+    pub fn faults(&self) -> &Faults {
+        &self.core.faults
+    }
+
+    /// The account with a number, made with a phone and no companion if there is none.
+    pub fn account(&self, pn: &str) -> AccountHandle {
+        AccountHandle { core: Arc::clone(&self.core), account: self.core.account(pn.trim_start_matches('+'), None) }
+    }
+
+    /// The account with a number, if there is one.
+    pub fn find_account(&self, pn: &str) -> Option<AccountHandle> {
+        let account = self.core.directory.by_pn(pn.trim_start_matches('+'))?;
+        Some(AccountHandle { core: Arc::clone(&self.core), account })
+    }
+
+    /// A phone scans a companion's QR code; without a number the account follows from the push name.
+    pub async fn scan_qr(&self, qr: &str, phone: Option<&str>) -> Result<Paired, PairError> {
+        pairing::scan_qr(&self.core, qr, phone).await
+    }
+
+    /// Somebody types a pair code on a phone.
+    pub async fn enter_code(&self, code: &str, phone: Option<&str>) -> Result<Paired, PairError> {
+        code::enter(&self.core, phone, code).await
+    }
+
+    /// Stops listening and cuts every connection.
+    pub async fn shutdown(mut self) {
+        self.core.shutdown.cancel();
+        if let Some(serving) = self.serving.take() {
+            // It only ends by the token, and a panic has been reported already.
+            let _ = serving.await;
+        }
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        self.core.shutdown.cancel();
+    }
+}
+
+/// An account and its phone.
+#[derive(Clone)]
+pub struct AccountHandle {
+    core: Arc<Core>,
+    account: Arc<Account>,
+}
+
+impl AccountHandle {
+    /// The number, digits only.
+    pub fn pn(&self) -> &str {
+        &self.account.pn
+    }
+
+    /// The LID, digits only.
+    pub fn lid(&self) -> &str {
+        &self.account.lid
+    }
+
+    /// Numbers of the linked companions.
+    pub fn devices(&self) -> Vec<u16> {
+        self.account.devices().iter().map(|device| device.id).collect()
+    }
+
+    /// Stanzas that wait for a companion's receipt.
+    pub fn queued(&self, device: u16) -> usize {
+        self.account.device(device).map_or(0, |device| device.mailbox().len())
+    }
+
+    /// Whether a companion is logged in.
+    pub fn is_connected(&self, device: u16) -> bool {
+        self.account.device(device).is_some_and(|device| device.mailbox().is_connected())
+    }
+
+    /// What the phone was shown, by chat.
+    pub fn chats(&self) -> Vec<ChatView> {
+        self.account.phone().view().chats()
+    }
+
+    /// How much the phone was shown.
+    pub fn totals(&self) -> Totals {
+        self.account.phone().view().totals()
+    }
+
+    /// Receipts the phone was told about.
+    pub fn receipts(&self) -> Vec<SeenReceipt> {
+        self.account.phone().view().receipts()
+    }
+
+    /// Whether the phone sends delivery receipts; overrides the configuration.
+    pub fn set_receipts(&self, on: bool) {
+        self.account.phone().set_receipts(on);
+    }
+
+    /// The phone sends a text; gives the message's id.
+    pub async fn send_text(&self, to: &str, text: &str) -> anyhow::Result<String> {
+        let (done, outcome) = oneshot::channel();
+        let job = Job::SendText { to: to.trim_start_matches('+').into(), text: text.to_owned(), id: None, done };
+        self.account.phone().post(job).await;
+        outcome.await.context("the phone is gone")?.map_err(|why| anyhow::anyhow!(why))
+    }
+
+    /// The phone's owner reads what is unread, in one chat or everywhere; gives how much that was.
+    pub async fn read(&self, chat: Option<&str>) -> usize {
+        let (done, count) = oneshot::channel();
+        let job = Job::Read { chat: chat.map(CompactString::from), ids: None, done };
+        self.account.phone().post(job).await;
+        count.await.unwrap_or(0)
+    }
+
+    /// The phone's owner unlinks a companion; false when there is no such device.
+    pub fn unlink(&self, device: u16) -> bool {
+        devices::unlink(&self.core, &self.account, device)
+    }
+
+    /// Cuts a companion's socket; false when it has none.
+    pub fn cut(&self, device: u16) -> bool {
+        let Some(device) = self.account.device(device) else {
+            return false;
+        };
+        let mailbox = device.mailbox();
+        mailbox.outbox().is_some_and(|outbox| {
+            outbox.cut();
+            true
+        })
+    }
+}

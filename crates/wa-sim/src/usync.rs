@@ -1,0 +1,117 @@
+//! `usync` queries: devices, LIDs, and who is on `WhatsApp`. wire.md 2.4.1 and 2.4.2.
+//!
+//! Users are asked for by JID, or by phone number in `<contact>`. Protocols that wa-sim knows nothing
+//! about (business, status, picture …) are left out of the answer, which every client reads as "none".
+
+use crate::account::{Account, Device};
+use crate::core::Core;
+use crate::stanza::{self, jid_attr};
+use std::sync::Arc;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, NodeRef};
+
+/// Answers an iq of namespace `usync`.
+pub(crate) fn answer(core: &Core, asker: &Account, device: &Device, iq: &NodeRef<'_>, id: &str) -> Node {
+    let Some(usync) = iq.get_optional_child("usync") else {
+        return stanza::iq_error(id, 400, "bad-request");
+    };
+    let protocols: Vec<&str> = usync
+        .get_optional_child("query")
+        .and_then(NodeRef::children)
+        .unwrap_or_default()
+        .iter()
+        .map(|protocol| &*protocol.tag)
+        .collect();
+    let users: Vec<Node> = usync
+        .get_optional_child("list")
+        .and_then(NodeRef::children)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|user| answer_user(core, (asker, device), &protocols, user))
+        .collect();
+    let mut answer = NodeBuilder::new("usync");
+    for key in ["sid", "index", "last", "mode", "context"] {
+        if let Some(value) = usync.get_attr(key) {
+            answer = answer.attr(key, value.to_node_value());
+        }
+    }
+    let answer =
+        answer.children([NodeBuilder::new("result").build(), NodeBuilder::new("list").children(users).build()]).build();
+    stanza::iq_result(id, vec![answer])
+}
+
+/// The account asked about, and the address the answer goes under.
+struct Asked {
+    jid: Jid,
+    account: Option<Arc<Account>>,
+    /// As typed, for the `<contact>` that is echoed.
+    phone: Option<String>,
+}
+
+fn asked(core: &Core, user: &NodeRef<'_>) -> Option<Asked> {
+    let phone = user.get_optional_child("contact").and_then(NodeRef::content_as_string).map(|phone| phone.to_string());
+    let jid = match (jid_attr(user, "jid"), &phone) {
+        (Some(jid), _) if !jid.user.is_empty() => jid.into_non_ad(),
+        (_, Some(phone)) => Jid::pn(phone.trim_start_matches('+')),
+        _ => return None,
+    };
+    let account = core.directory.find(&jid);
+    Some(Asked { jid, account, phone })
+}
+
+fn answer_user(core: &Core, asker: (&Account, &Device), protocols: &[&str], user: &NodeRef<'_>) -> Option<Node> {
+    let asked = asked(core, user)?;
+    let mut children = Vec::new();
+    for protocol in protocols {
+        match *protocol {
+            "contact" => children.push(contact(&asked)),
+            "devices" => {
+                if let Some(account) = &asked.account {
+                    account.watch(asker.0, asker.1.id);
+                }
+                children.push(devices(asked.account.as_deref()));
+            }
+            // Only a number can be asked for its LID; the other way round clients take the answer
+            // for a mapping of the LID to itself.
+            "lid" if asked.jid.is_pn() => {
+                if let Some(account) = &asked.account {
+                    let lid = Jid::lid(account.lid.clone());
+                    children.push(NodeBuilder::new("lid").attr("val", lid).build());
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut node = NodeBuilder::new("user").attr("jid", &asked.jid);
+    if let (true, Some(account)) = (asked.jid.is_lid(), &asked.account) {
+        node = node.attr("pn_jid", Jid::pn(account.pn.clone()));
+    }
+    Some(node.children(children).build())
+}
+
+fn contact(asked: &Asked) -> Node {
+    let kind = if asked.account.is_some() { "in" } else { "out" };
+    let node = NodeBuilder::new("contact").attr("type", kind);
+    match &asked.phone {
+        Some(phone) => node.string_content(phone.as_str()).build(),
+        None => node.build(),
+    }
+}
+
+fn devices(account: Option<&Account>) -> Node {
+    let Some(account) = account else {
+        return NodeBuilder::new("devices").children([NodeBuilder::new("device-list").build()]).build();
+    };
+    let linked = account.devices();
+    let mut list = vec![NodeBuilder::new("device").attr("id", 0_u32).build()];
+    list.extend(linked.iter().map(|device| {
+        NodeBuilder::new("device").attr("id", u32::from(device.id)).attr("key-index", device.key_index).build()
+    }));
+    let mut children = vec![NodeBuilder::new("device-list").children(list).build()];
+    if !linked.is_empty()
+        && let Ok((ts, list)) = account.key_index_list()
+    {
+        children.push(NodeBuilder::new("key-index-list").attr("ts", ts).bytes(list).build());
+    }
+    NodeBuilder::new("devices").children(children).build()
+}
