@@ -43,6 +43,26 @@ pub enum EventType {
 }
 
 impl EventType {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::MessageReceived,
+        Self::MessageQueued,
+        Self::MessageSent,
+        Self::MessageDelivered,
+        Self::MessageRead,
+        Self::MessageFailed,
+        Self::SessionQr,
+        Self::SessionConnected,
+        Self::SessionDisconnected,
+        Self::SessionLoggedOut,
+        Self::SessionRestricted,
+    ];
+
+    /// The kind with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The name in the API and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {

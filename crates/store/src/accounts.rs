@@ -1,8 +1,14 @@
 //! Tenants, users and their refresh tokens.
 
-use waypost_domain::{Email, RefreshFamilyId, Tenant, TenantId, Timestamp, User, UserId};
+mod refresh;
 
-use crate::{Store, StoreError};
+use waypost_domain::{Email, RefreshFamilyId, Role, Tenant, TenantId, Timestamp, User, UserId};
+
+use crate::{
+    Store, StoreError,
+    sql::{self, Row},
+    writer::Tx,
+};
 
 /// A new tenant with its owner.
 #[derive(Debug, Clone)]
@@ -61,58 +67,116 @@ pub enum Rotation {
 
 impl Store {
     /// Creates a tenant and its owner. [`StoreError::Duplicate`] where the e-mail is in use.
-    pub async fn create_account(&self, _account: NewAccount) -> Result<(), StoreError> {
-        unimplemented!()
+    pub async fn create_account(&self, account: NewAccount) -> Result<(), StoreError> {
+        let created = self.writer().change(account, |tx, account| Box::pin(create(tx, account))).await?;
+        if created { Ok(()) } else { Err(StoreError::Duplicate { what: "email" }) }
     }
 
     /// The user with this e-mail, over all tenants: a login does not know its tenant yet.
-    pub async fn password_by_email_system(&self, _email: &Email) -> Result<Option<StoredPassword>, StoreError> {
-        unimplemented!()
+    pub async fn password_by_email_system(&self, email: &Email) -> Result<Option<StoredPassword>, StoreError> {
+        let sql = "SELECT id, tenant_id, email, name, role, created_at, password_hash FROM users WHERE email = $1";
+        let row = self.read().one(sql, vec![sql::free_text(email.as_str())]).await?;
+        row.map(|row| Ok(StoredPassword { user: user(&row)?, password_hash: row.get("users", 6)? })).transpose()
     }
 
     /// A user and their tenant.
-    pub async fn user(&self, _tenant: TenantId, _user: UserId) -> Result<Option<(User, Tenant)>, StoreError> {
-        unimplemented!()
+    pub async fn user(&self, tenant: TenantId, user: UserId) -> Result<Option<(User, Tenant)>, StoreError> {
+        let sql = "SELECT u.id, u.tenant_id, u.email, u.name, u.role, u.created_at,
+                          t.name, t.trial_ends_at, t.created_at
+                   FROM users AS u JOIN tenants AS t ON t.id = u.tenant_id WHERE u.id = $1 AND u.tenant_id = $2";
+        let row = self.read().one(sql, vec![user.as_uuid().into(), tenant.as_uuid().into()]).await?;
+        row.map(|row| Ok((self::user(&row)?, tenant_of(&row, tenant)?))).transpose()
     }
 
     /// Starts a refresh family with its first token.
-    pub async fn start_refresh_family(&self, _token: RefreshToken) -> Result<(), StoreError> {
-        unimplemented!()
+    pub async fn start_refresh_family(&self, token: RefreshToken) -> Result<(), StoreError> {
+        self.writer().change(token, |tx, token| Box::pin(refresh::start(tx, token))).await
     }
 
     /// Exchanges the token with hash `old` for a new one, atomically: of two twins one wins, the other is a reuse and
-    /// revokes the family. `make` fills in the new token's hash and times; the rest is the old one's.
+    /// revokes the family. The new token inherits its family from the old one.
     pub async fn rotate_refresh_token(
         &self,
-        _old: [u8; 32],
-        _new_hash: [u8; 32],
-        _now: Timestamp,
-        _expires_at: Timestamp,
+        old: [u8; 32],
+        new_hash: [u8; 32],
+        now: Timestamp,
+        expires_at: Timestamp,
     ) -> Result<Rotation, StoreError> {
-        unimplemented!()
+        let exchange = refresh::Exchange { old, new_hash, now, expires_at };
+        self.writer().change(exchange, |tx, exchange| Box::pin(refresh::rotate(tx, exchange))).await
     }
 
     /// Revokes a family and every token in it.
     pub async fn revoke_refresh_family(
         &self,
-        _tenant: TenantId,
-        _family: RefreshFamilyId,
-        _now: Timestamp,
+        tenant: TenantId,
+        family: RefreshFamilyId,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        self.writer().change((), move |tx, ()| Box::pin(refresh::revoke(tx, tenant, family, now))).await
     }
 
     /// Whether a family is still good: access tokens name their family and die with it.
-    pub async fn refresh_family_is_alive(
-        &self,
-        _tenant: TenantId,
-        _family: RefreshFamilyId,
-    ) -> Result<bool, StoreError> {
-        unimplemented!()
+    pub async fn refresh_family_is_alive(&self, tenant: TenantId, family: RefreshFamilyId) -> Result<bool, StoreError> {
+        let sql = "SELECT created_at FROM refresh_families
+                   WHERE id = $1 AND tenant_id = $2 AND revoked_at IS NULL";
+        Ok(self.read().one(sql, vec![family.as_uuid().into(), tenant.as_uuid().into()]).await?.is_some())
     }
 
     /// Deletes refresh tokens and families that expired before `before`. Returns how many tokens went.
-    pub async fn prune_refresh_tokens_system(&self, _before: Timestamp) -> Result<u64, StoreError> {
-        unimplemented!()
+    pub async fn prune_refresh_tokens_system(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.writer().change((), move |tx, ()| Box::pin(refresh::prune(tx, before))).await
     }
+}
+
+async fn create(tx: &Tx, account: &NewAccount) -> Result<bool, StoreError> {
+    let NewAccount { tenant, owner, password_hash } = account;
+    // Looked up first rather than caught at the constraint: only the writer writes, so nothing comes between, and a
+    // duplicate disturbs nobody who shares the transaction.
+    let email = sql::free_text(owner.email.as_str());
+    if tx.one("SELECT id FROM users WHERE email = $1", vec![email.clone()]).await?.is_some() {
+        return Ok(false);
+    }
+    tx.execute(
+        "INSERT INTO tenants (id, name, trial_ends_at, created_at) VALUES ($1, $2, $3, $4)",
+        vec![
+            tenant.id.as_uuid().into(),
+            sql::free_text(&tenant.name),
+            tenant.trial_ends_at.as_millis().into(),
+            tenant.created_at.as_millis().into(),
+        ],
+    )
+    .await?;
+    tx.execute(
+        "INSERT INTO users (id, tenant_id, email, name, role, password_hash, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        vec![
+            owner.id.as_uuid().into(),
+            owner.tenant_id.as_uuid().into(),
+            email,
+            sql::free_text(&owner.name),
+            owner.role.as_str().into(),
+            password_hash.as_str().into(),
+            owner.created_at.as_millis().into(),
+        ],
+    )
+    .await?;
+    Ok(true)
+}
+
+fn user(row: &Row) -> Result<User, StoreError> {
+    const TABLE: &str = "users";
+    Ok(User {
+        id: row.get::<uuid::Uuid>(TABLE, 0)?.into(),
+        tenant_id: row.get::<uuid::Uuid>(TABLE, 1)?.into(),
+        email: row.name(TABLE, 2, |email| email.parse().ok())?,
+        name: row.get(TABLE, 3)?,
+        role: row.name(TABLE, 4, Role::parse)?,
+        created_at: row.time(TABLE, 5)?,
+    })
+}
+
+fn tenant_of(row: &Row, id: TenantId) -> Result<Tenant, StoreError> {
+    const TABLE: &str = "tenants";
+    Ok(Tenant { id, name: row.get(TABLE, 6)?, trial_ends_at: row.time(TABLE, 7)?, created_at: row.time(TABLE, 8)? })
 }

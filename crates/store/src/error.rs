@@ -1,5 +1,7 @@
 //! What can go wrong in the database.
 
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
+
 /// A failure of the database. Its cause is for the log, never for a caller.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -23,4 +25,60 @@ pub enum StoreError {
     /// Anything else.
     #[error("database error: {0}")]
     Other(String),
+}
+
+impl StoreError {
+    /// What is asked of a store that was closed.
+    pub(crate) fn closed() -> Self {
+        Self::Unavailable("the store is closed".to_owned())
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
+            return Self::Duplicate { what: "row" };
+        }
+        let unavailable = match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+                is_unavailable(cause)
+            }
+            _ => false,
+        };
+        if unavailable { Self::Unavailable(error.to_string()) } else { Self::Other(error.to_string()) }
+    }
+}
+
+/// Whether the fault lies with the server, its disk or the way there, so that the same statement may succeed later.
+fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code_is_unavailable(&code)),
+        _ => false,
+    }
+}
+
+/// SQLite gives its extended result codes in decimal (<https://www.sqlite.org/rescode.html>: the lowest byte is the
+/// primary code), PostgreSQL five characters (its manual, appendix A).
+fn code_is_unavailable(code: &str) -> bool {
+    const SQLITE_BUSY: u32 = 5;
+    const SQLITE_LOCKED: u32 = 6;
+    const SQLITE_READONLY: u32 = 8;
+    const SQLITE_IOERR: u32 = 10;
+    const SQLITE_FULL: u32 = 13;
+    const SQLITE_CANTOPEN: u32 = 14;
+    if code.len() == 5 {
+        // Connection, rollback of a conflict, resources and disk, operator's intervention, system error.
+        return ["08", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class));
+    }
+    code.parse::<u32>().is_ok_and(|code| {
+        [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN]
+            .contains(&(code & 0xFF))
+    })
 }

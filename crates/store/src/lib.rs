@@ -5,16 +5,25 @@
 
 mod accounts;
 mod api_keys;
+mod cipher;
+mod database;
 mod error;
 mod events;
 mod keys;
 mod messages;
+mod migrations;
 mod page;
 mod sessions;
+mod sql;
 mod writer;
 
+use std::sync::Arc;
+
+use sea_orm::DatabaseConnection;
 use secrecy::SecretString;
 use waypost_domain::Env;
+
+use crate::{cipher::Cipher, sql::Sql, writer::Writer};
 
 pub use accounts::{NewAccount, RefreshToken, Rotation, StoredPassword};
 pub use api_keys::{ApiKeyHash, NewApiKey};
@@ -63,21 +72,84 @@ impl std::fmt::Debug for MasterKey {
 
 /// The database. Clones share the connections and the writer.
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    read: Sql<DatabaseConnection>,
+    write: DatabaseConnection,
+    writer: Writer,
+    cipher: Cipher,
+    env: Env,
+}
 
 impl Store {
     /// Opens the database, bringing its tables up to date first. Several processes may do so at once.
-    pub async fn open(_config: &StoreConfig, _env: Env) -> Result<Self, StoreError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] in `meta` where the master key is not the one that the database was made with.
+    pub async fn open(config: &StoreConfig, env: Env) -> Result<Self, StoreError> {
+        let connections = database::connect(config).await?;
+        migrations::run(&connections.write).await?;
+        let cipher = Cipher::new(&config.master_key, env.clone());
+        let writer = Writer::start(connections.write.clone(), env.clone());
+        check_master_key(&writer, &cipher).await?;
+        let inner = Inner { read: Sql(connections.read), write: connections.write, writer, cipher, env };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        Ok(self.inner.read.0.ping().await?)
     }
 
-    /// Waits for what is being written and closes the connections.
+    /// Waits for what is being written and closes the connections. What comes later is answered
+    /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
-        unimplemented!()
+        self.inner.writer.close().await;
+        for connection in [&self.inner.read.0, &self.inner.write] {
+            if let Err(error) = connection.close_by_ref().await {
+                tracing::warn!(%error, "a database connection did not close cleanly");
+            }
+        }
     }
+
+    fn read(&self) -> &Sql<DatabaseConnection> {
+        &self.inner.read
+    }
+
+    fn writer(&self) -> &Writer {
+        &self.inner.writer
+    }
+
+    fn cipher(&self) -> &Cipher {
+        &self.inner.cipher
+    }
+
+    fn env(&self) -> &Env {
+        &self.inner.env
+    }
+}
+
+/// The first process to open a database leaves a sealed value in it; whoever opens it later must be able to read that.
+async fn check_master_key(writer: &Writer, cipher: &Cipher) -> Result<(), StoreError> {
+    const NAME: &str = "master_key_check";
+    let sealed = cipher.seal(NAME.as_bytes(), &[]);
+    let stored: Vec<u8> = writer
+        .change(sealed, |tx, sealed| {
+            Box::pin(async move {
+                let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+                tx.execute(sql, vec![NAME.into(), sealed.clone().into()]).await?;
+                let row = tx.one("SELECT value FROM meta WHERE name = $1", vec![NAME.into()]).await?;
+                row.ok_or_else(|| StoreError::Other("a row that was just written is not there".to_owned()))?
+                    .get("meta", 0)
+            })
+        })
+        .await?;
+    cipher.open(NAME.as_bytes(), &stored).map(drop).map_err(|_| StoreError::Corrupt {
+        table: "meta",
+        why: "the master key is not the one that this database was made with".to_owned(),
+    })
 }

@@ -4,12 +4,31 @@
 //! claiming it is an update to `sending`. Every change of a status writes the row, its timeline and its event in one
 //! commit, through [`waypost_domain::Progress::advance`] and nothing else.
 
+mod accept;
+mod advance;
+mod claim;
+mod event_data;
+mod list;
+mod receive;
+mod record;
+mod row;
+
 use waypost_domain::{
-    Content, Direction, Jid, Message, MessageId, MessageStatus, SessionId, StatusChange, TenantId, Timestamp,
+    Content, Direction, Failure, Jid, Message, MessageId, MessageStatus, SessionId, StatusChange, TenantId, Timestamp,
     WaMessageId,
 };
 
-use crate::{Page, PageRequest, Store, StoreError};
+pub(crate) use accept::{AcceptRows, accept};
+pub(crate) use advance::fail_waiting;
+pub(crate) use claim::{Claim, claim};
+pub(crate) use receive::{InboundRows, receive};
+pub(crate) use record::record;
+
+use crate::{Page, PageRequest, Store, StoreError, writer::Request};
+
+/// The condition of the partial index `messages_open`, word for word: SQLite uses the index only where a query repeats
+/// it.
+const OPEN: &str = "status IN ('scheduled', 'queued', 'sending')";
 
 /// An outbound message to be written with status `queued`.
 #[derive(Debug, Clone)]
@@ -151,67 +170,69 @@ pub struct MessageFilter {
 impl Store {
     /// Writes an outbound message with status `queued`, its timeline and its event. Returns after the commit, which
     /// it shares with whatever else waits to be written. [`StoreError::Duplicate`] never happens for fresh ids.
-    pub async fn accept_message(&self, _message: NewOutbound) -> Result<(), StoreError> {
-        unimplemented!()
+    pub async fn accept_message(&self, message: NewOutbound) -> Result<(), StoreError> {
+        let rows = AcceptRows::new(&message, self.env().new_id());
+        self.writer().submit(rows, Request::Accept).await
     }
 
     /// Claims up to `limit` queued messages of a session in the order of acceptance, leaving out the chats in `busy`:
     /// marks them `sending` and returns them, oldest first, after the commit.
     pub async fn claim_queued_system(
         &self,
-        _session: SessionId,
-        _busy: &[Jid],
-        _limit: u32,
-        _now: Timestamp,
+        session: SessionId,
+        busy: &[Jid],
+        limit: u32,
+        now: Timestamp,
     ) -> Result<Vec<OutboxMessage>, StoreError> {
-        unimplemented!()
+        self.writer().submit(Claim::new(session, busy, limit, now), Request::Claim).await
     }
 
     /// The messages of a session that were `sending` when the process died or the connection broke, oldest first:
     /// they go out again under their ids.
-    pub async fn sending_system(&self, _session: SessionId) -> Result<Vec<OutboxMessage>, StoreError> {
-        unimplemented!()
+    pub async fn sending_system(&self, session: SessionId) -> Result<Vec<OutboxMessage>, StoreError> {
+        claim::sending(self.read(), session).await
     }
 
     /// Applies evidence in order, in one commit: rows, timelines and events. The answers stand in the order of the
     /// evidence.
-    pub async fn record_evidence_system(&self, _evidence: Vec<Evidence>) -> Result<Vec<EvidenceOutcome>, StoreError> {
-        unimplemented!()
+    pub async fn record_evidence_system(&self, evidence: Vec<Evidence>) -> Result<Vec<EvidenceOutcome>, StoreError> {
+        self.writer().submit(evidence, Request::Evidence).await
     }
 
     /// Fails every message of a session that still waits or is being sent, because its session is gone.
     pub async fn fail_waiting_system(
         &self,
-        _session: SessionId,
-        _failure: waypost_domain::Failure,
-        _now: Timestamp,
+        session: SessionId,
+        failure: Failure,
+        now: Timestamp,
     ) -> Result<u64, StoreError> {
-        unimplemented!()
+        self.writer().change(failure, move |tx, failure| Box::pin(fail_waiting(tx, session, failure, now))).await
     }
 
     /// Stores inbound messages and their events in one commit; repeats are left out. The answers stand in the order
-    /// of the messages.
-    pub async fn store_inbound(&self, _messages: Vec<NewInbound>) -> Result<Vec<InboundOutcome>, StoreError> {
-        unimplemented!()
+    /// of the messages. The timeline carries the network's time, `created_at` ours.
+    pub async fn store_inbound(&self, messages: Vec<NewInbound>) -> Result<Vec<InboundOutcome>, StoreError> {
+        let rows = messages.iter().map(|message| InboundRows::new(message, self.env().new_id())).collect();
+        self.writer().submit(rows, Request::Inbound).await
     }
 
     /// One message of the tenant.
-    pub async fn message(&self, _tenant: TenantId, _message: MessageId) -> Result<Option<Message>, StoreError> {
-        unimplemented!()
+    pub async fn message(&self, tenant: TenantId, message: MessageId) -> Result<Option<Message>, StoreError> {
+        list::one(self.read(), tenant, message).await
     }
 
     /// The tenant's messages that match, newest first.
     pub async fn messages(
         &self,
-        _tenant: TenantId,
-        _filter: &MessageFilter,
-        _page: PageRequest,
+        tenant: TenantId,
+        filter: &MessageFilter,
+        page: PageRequest,
     ) -> Result<Page<Message>, StoreError> {
-        unimplemented!()
+        list::many(self.read(), tenant, filter, page).await
     }
 
     /// The sessions that have queued messages.
     pub async fn sessions_with_queued_system(&self) -> Result<Vec<SessionId>, StoreError> {
-        unimplemented!()
+        list::sessions_with_queued(self.read()).await
     }
 }

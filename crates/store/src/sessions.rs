@@ -1,10 +1,23 @@
 //! Sessions.
 
+use sea_orm::Value;
 use waypost_domain::{
-    EngineKind, EventId, Jid, LastError, PhoneNumber, Session, SessionId, SessionStatus, TenantId, Timestamp,
+    EngineKind, EventId, Failure, Jid, LastError, PhoneNumber, Session, SessionId, SessionStatus, TenantId, Timestamp,
+    status::FailureCode,
 };
 
-use crate::{Page, PageRequest, Store, StoreError};
+use crate::{
+    Page, PageRequest, Store, StoreError, events,
+    events::NewEvent,
+    keys, messages,
+    page::{self, Conditions},
+    sql::{self, Row},
+    writer::Tx,
+};
+
+const TABLE: &str = "sessions";
+const COLUMNS: &str = "seq, id, tenant_id, name, engine, status, linked, wanted, phone_number, lid, push_name,
+    last_error, connected_at, created_at, updated_at";
 
 /// A new session, disconnected and unlinked.
 #[derive(Debug, Clone)]
@@ -63,57 +76,219 @@ impl SessionChange {
             connected_at: None,
         }
     }
+
+    /// What `session` is after this change.
+    fn apply(&self, session: &Session) -> Session {
+        let mut changed = session.clone();
+        changed.updated_at = self.at;
+        if let Some(status) = self.status {
+            changed.status = status;
+        }
+        if let Some(linked) = self.linked {
+            changed.linked = linked;
+        }
+        if let Some(wanted) = self.wanted {
+            changed.wanted = wanted;
+        }
+        if let Some(phone_number) = &self.phone_number {
+            changed.phone_number.clone_from(phone_number);
+        }
+        if let Some(lid) = &self.lid {
+            changed.lid.clone_from(lid);
+        }
+        if let Some(last_error) = &self.last_error {
+            changed.last_error.clone_from(last_error);
+        }
+        if self.push_name.is_some() {
+            changed.push_name.clone_from(&self.push_name);
+        }
+        if self.connected_at.is_some() {
+            changed.connected_at = self.connected_at;
+        }
+        changed
+    }
 }
 
 impl Store {
     /// Creates a session.
-    pub async fn create_session(&self, _session: NewSession) -> Result<Session, StoreError> {
-        unimplemented!()
+    pub async fn create_session(&self, session: NewSession) -> Result<Session, StoreError> {
+        let session = Session {
+            id: session.id,
+            tenant_id: session.tenant_id,
+            name: session.name,
+            engine: session.engine,
+            status: SessionStatus::Disconnected,
+            linked: false,
+            wanted: false,
+            phone_number: None,
+            lid: None,
+            push_name: None,
+            last_error: None,
+            connected_at: None,
+            created_at: session.created_at,
+            updated_at: session.created_at,
+        };
+        self.writer().change(session.clone(), |tx, session| Box::pin(create(tx, session))).await?;
+        Ok(session)
     }
 
     /// One session of the tenant.
-    pub async fn session(&self, _tenant: TenantId, _session: SessionId) -> Result<Option<Session>, StoreError> {
-        unimplemented!()
+    pub async fn session(&self, tenant: TenantId, session: SessionId) -> Result<Option<Session>, StoreError> {
+        self.read()
+            .one(one(), vec![session.as_uuid().into(), tenant.as_uuid().into()])
+            .await?
+            .as_ref()
+            .map(read)
+            .transpose()
     }
 
     /// The tenant's sessions, newest first.
-    pub async fn sessions(&self, _tenant: TenantId, _page: PageRequest) -> Result<Page<Session>, StoreError> {
-        unimplemented!()
+    pub async fn sessions(&self, tenant: TenantId, page: PageRequest) -> Result<Page<Session>, StoreError> {
+        let conditions = Conditions::new("tenant_id =", tenant.as_uuid());
+        page::read(self.read(), TABLE, COLUMNS, conditions, page, read).await
     }
 
     /// How many sessions the tenant has.
-    pub async fn count_sessions(&self, _tenant: TenantId) -> Result<u64, StoreError> {
-        unimplemented!()
+    pub async fn count_sessions(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(*) FROM sessions WHERE tenant_id = $1";
+        let row = self.read().one(sql, vec![tenant.as_uuid().into()]).await?;
+        row.map_or(Ok(0), |row| row.count(TABLE, 0))
     }
 
     /// Every session that is wanted and linked: what comes back after a restart.
     pub async fn sessions_to_resume_system(&self) -> Result<Vec<Session>, StoreError> {
-        unimplemented!()
+        let sql = format!("SELECT {COLUMNS} FROM sessions WHERE wanted AND linked ORDER BY seq");
+        self.read().all(sql, Vec::new()).await?.iter().map(read).collect()
     }
 
-    /// After a start no socket is alive: every `connecting`, `qr` and `connected` becomes `disconnected`.
-    pub async fn reset_session_states_system(&self, _now: Timestamp) -> Result<u64, StoreError> {
-        unimplemented!()
+    /// After a start no socket is alive: every `connecting`, `qr` and `connected` becomes `disconnected`, with its
+    /// event. Returns how many did.
+    pub async fn reset_session_states_system(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.writer().change((), move |tx, ()| Box::pin(reset(tx, now))).await
     }
 
     /// Changes a session and returns it as it is now; `None` where the tenant has no such session.
     pub async fn change_session(
         &self,
-        _tenant: TenantId,
-        _session: SessionId,
-        _change: SessionChange,
+        tenant: TenantId,
+        session: SessionId,
+        change: SessionChange,
     ) -> Result<Option<Session>, StoreError> {
-        unimplemented!()
+        self.writer()
+            .change(change, move |tx, change| {
+                Box::pin(async move {
+                    let values = vec![session.as_uuid().into(), tenant.as_uuid().into()];
+                    let Some(row) = tx.one(one(), values).await? else {
+                        return Ok(None);
+                    };
+                    self::change(tx, &read(&row)?, change).await.map(Some)
+                })
+            })
+            .await
     }
 
     /// Deletes a session and its credentials. Its messages stay readable; those still waiting fail with
     /// `SESSION_GONE` in the same commit. `false` where the tenant has no such session.
     pub async fn delete_session(
         &self,
-        _tenant: TenantId,
-        _session: SessionId,
-        _now: Timestamp,
+        tenant: TenantId,
+        session: SessionId,
+        now: Timestamp,
     ) -> Result<bool, StoreError> {
-        unimplemented!()
+        self.writer().change((), move |tx, ()| Box::pin(delete(tx, tenant, session, now))).await
     }
+}
+
+fn one() -> String {
+    format!("SELECT {COLUMNS} FROM sessions WHERE id = $1 AND tenant_id = $2")
+}
+
+async fn create(tx: &Tx, session: &Session) -> Result<(), StoreError> {
+    let sql = format!(
+        "INSERT INTO sessions (id, tenant_id, name, engine, status, linked, wanted, created_at, updated_at) VALUES {}",
+        sql::tuples(1, 1, 9)
+    );
+    let values = vec![
+        session.id.as_uuid().into(),
+        session.tenant_id.as_uuid().into(),
+        sql::free_text(&session.name),
+        session.engine.as_str().into(),
+        session.status.as_str().into(),
+        session.linked.into(),
+        session.wanted.into(),
+        session.created_at.as_millis().into(),
+        session.updated_at.as_millis().into(),
+    ];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+/// Writes a changed session, and the event where its status is another one.
+async fn change(tx: &Tx, before: &Session, change: &SessionChange) -> Result<Session, StoreError> {
+    let session = change.apply(before);
+    let sql = "UPDATE sessions SET status = $2, linked = $3, wanted = $4, phone_number = $5, lid = $6, push_name = $7,
+               last_error = $8, connected_at = $9, updated_at = $10 WHERE id = $1";
+    let values = vec![
+        session.id.as_uuid().into(),
+        session.status.as_str().into(),
+        session.linked.into(),
+        session.wanted.into(),
+        Value::String(session.phone_number.as_ref().map(ToString::to_string)),
+        Value::String(session.lid.as_ref().map(ToString::to_string)),
+        sql::optional_free_text(session.push_name.as_deref()),
+        Value::String(session.last_error.as_ref().map(sql::json)),
+        sql::optional_time(session.connected_at),
+        session.updated_at.as_millis().into(),
+    ];
+    tx.execute(sql, values).await?;
+    if session.status != before.status
+        && let Some(event) = NewEvent::for_session(change.event_id, &session, change.at)
+    {
+        events::append(tx, &[event]).await?;
+    }
+    Ok(session)
+}
+
+async fn reset(tx: &Tx, now: Timestamp) -> Result<u64, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM sessions WHERE status IN ('connecting', 'qr', 'connected') ORDER BY seq");
+    let sessions = tx.all(sql, Vec::new()).await?;
+    for row in &sessions {
+        let disconnect =
+            SessionChange { status: Some(SessionStatus::Disconnected), ..SessionChange::new(now, tx.env.new_id()) };
+        change(tx, &read(row)?, &disconnect).await?;
+    }
+    Ok(u64::try_from(sessions.len()).unwrap_or(u64::MAX))
+}
+
+async fn delete(tx: &Tx, tenant: TenantId, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM sessions WHERE id = $1 AND tenant_id = $2";
+    if tx.execute(sql, vec![session.as_uuid().into(), tenant.as_uuid().into()]).await? == 0 {
+        return Ok(false);
+    }
+    keys::clear(tx, session).await?;
+    messages::fail_waiting(tx, session, &Failure::new(FailureCode::SessionGone), now).await?;
+    Ok(true)
+}
+
+fn read(row: &Row) -> Result<Session, StoreError> {
+    let phone_number: Option<String> = row.get(TABLE, 8)?;
+    let lid: Option<String> = row.get(TABLE, 9)?;
+    let last_error: Option<String> = row.get(TABLE, 11)?;
+    let not_an_address = |_| StoreError::Corrupt { table: TABLE, why: "not an address".to_owned() };
+    Ok(Session {
+        id: row.get::<uuid::Uuid>(TABLE, 1)?.into(),
+        tenant_id: row.get::<uuid::Uuid>(TABLE, 2)?.into(),
+        name: row.get(TABLE, 3)?,
+        engine: row.name(TABLE, 4, EngineKind::parse)?,
+        status: row.name(TABLE, 5, SessionStatus::parse)?,
+        linked: row.get(TABLE, 6)?,
+        wanted: row.get(TABLE, 7)?,
+        phone_number: phone_number.map(|number| number.parse().map_err(not_an_address)).transpose()?,
+        lid: lid.map(|jid| jid.parse().map_err(not_an_address)).transpose()?,
+        push_name: row.get(TABLE, 10)?,
+        last_error: last_error.map(|text| sql::from_json(TABLE, &text)).transpose()?,
+        connected_at: row.optional_time(TABLE, 12)?,
+        created_at: row.time(TABLE, 13)?,
+        updated_at: row.time(TABLE, 14)?,
+    })
 }

@@ -1,0 +1,91 @@
+//! How the databases are opened.
+//!
+//! Durability first: SQLite runs with a write-ahead log and `synchronous=FULL` (`NORMAL` would lose the last commits
+//! when the power goes), PostgreSQL with `synchronous_commit=on`. Each has a pool for readers and one connection for
+//! the writer, which is the only one that changes anything.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use secrecy::ExposeSecret;
+
+use crate::{StoreConfig, StoreError};
+
+/// How long a caller may wait for a free connection, and SQLite for another process's lock.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A connection that lay idle this long is tried before it is used.
+const IDLE_PROBE: Duration = Duration::from_secs(2);
+/// Pages of SQLite's cache a connection may hold, in KiB.
+const READER_CACHE_KIB: u32 = 2 * 1024;
+const WRITER_CACHE_KIB: u32 = 16 * 1024;
+/// Pages in SQLite's log before they are moved into the database: 16 MiB.
+const CHECKPOINT_PAGES: u32 = 4096;
+/// Prepared statements a writing connection keeps: every bulk statement has one form for each power of two.
+const WRITER_STATEMENTS: usize = 256;
+const READER_STATEMENTS: usize = 64;
+
+/// The two ways to the database.
+#[derive(Debug, Clone)]
+pub(crate) struct Connections {
+    pub read: DatabaseConnection,
+    pub write: DatabaseConnection,
+}
+
+#[derive(Clone, Copy)]
+enum Purpose {
+    Read,
+    Write,
+}
+
+/// Connects for writing and for reading.
+pub(crate) async fn connect(config: &StoreConfig) -> Result<Connections, StoreError> {
+    let url = config.database_url.expose_secret();
+    if url.contains(":memory:") {
+        return Err(StoreError::Other("a database in memory keeps no promise; name a file".to_owned()));
+    }
+    let postgres = url.starts_with("postgres:") || url.starts_with("postgresql:");
+    if !postgres && !url.starts_with("sqlite:") {
+        return Err(StoreError::Other("the database URL must start with sqlite:// or postgres://".to_owned()));
+    }
+    // On PostgreSQL the limit is for all connections, and the writer has one of them.
+    let readers = if postgres { config.max_connections.saturating_sub(1) } else { config.max_connections }.max(1);
+    let write = Database::connect(options(url, Purpose::Write, 1)).await?;
+    let read = Database::connect(options(url, Purpose::Read, readers)).await?;
+    Ok(Connections { read, write })
+}
+
+fn options(url: &str, purpose: Purpose, connections: u32) -> ConnectOptions {
+    let (cache, statements, read_only) = match purpose {
+        Purpose::Read => (READER_CACHE_KIB, READER_STATEMENTS, "on"),
+        Purpose::Write => (WRITER_CACHE_KIB, WRITER_STATEMENTS, "off"),
+    };
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .connect_timeout(PATIENCE)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire_if_idle_for(IDLE_PROBE)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+            sqlite
+                .create_if_missing(true)
+                .busy_timeout(PATIENCE)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .statement_cache_capacity(statements)
+                .pragma("cache_size", format!("-{cache}"))
+                .pragma("query_only", read_only)
+                .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        })
+        .map_sqlx_postgres_opts(move |postgres| {
+            postgres
+                .application_name("waypost")
+                .statement_cache_capacity(statements)
+                .options([("synchronous_commit", "on"), ("default_transaction_read_only", read_only)])
+        });
+    options
+}

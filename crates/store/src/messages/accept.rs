@@ -1,0 +1,86 @@
+//! Accepting: an outbound message becomes a row with status `queued`.
+
+use sea_orm::Value;
+use waypost_domain::{Direction, EventId, EventType, MessageStatus, TimelineEntry};
+
+use super::{NewOutbound, event_data::MessageData};
+use crate::{
+    StoreError, events,
+    events::NewEvent,
+    sql,
+    writer::{Pending, Tx},
+};
+
+const COLUMNS: usize = 14;
+
+/// The rows of an accepted message, made ready by the caller so that the writer only copies them.
+#[derive(Debug)]
+pub(crate) struct AcceptRows {
+    message: [Value; COLUMNS],
+    event: NewEvent,
+}
+
+impl AcceptRows {
+    pub fn new(message: &NewOutbound, event_id: EventId) -> Self {
+        let at = message.created_at;
+        let remote_jid = message.remote_jid.to_string();
+        let kind = message.content.kind().as_str();
+        let data = MessageData {
+            id: message.id,
+            session_id: message.session_id,
+            status: MessageStatus::Queued,
+            direction: Direction::Outbound,
+            to: Some(&message.to),
+            remote_jid: &remote_jid,
+            kind,
+            client_reference: message.client_reference.as_deref(),
+            error: None,
+            received: None,
+            at,
+        };
+        let event = NewEvent {
+            id: event_id,
+            tenant_id: message.tenant_id,
+            session_id: Some(message.session_id),
+            kind: EventType::MessageQueued,
+            data: sql::json(&data),
+            created_at: at,
+        };
+        let queued = TimelineEntry { status: MessageStatus::Queued, at, reason: None };
+        let message = [
+            message.id.as_uuid().into(),
+            message.tenant_id.as_uuid().into(),
+            message.session_id.as_uuid().into(),
+            Direction::Outbound.as_str().into(),
+            message.wa_id.as_str().into(),
+            remote_jid.into(),
+            sql::free_text(&message.to),
+            kind.into(),
+            sql::json(&message.content).into(),
+            sql::optional_free_text(message.client_reference.as_deref()),
+            MessageStatus::Queued.as_str().into(),
+            at.as_millis().into(),
+            at.as_millis().into(),
+            sql::json(&queued).into(),
+        ];
+        Self { message, event }
+    }
+}
+
+/// Writes accepted messages in their order.
+pub(crate) async fn accept(tx: &Tx, requests: Vec<&mut Pending<AcceptRows, ()>>) -> Result<(), StoreError> {
+    for chunk in sql::chunks(&requests) {
+        let sql = format!(
+            "INSERT INTO messages (id, tenant_id, session_id, direction, wa_id, remote_jid, recipient, kind, content,
+             client_reference, status, created_at, updated_at, timeline) VALUES {}",
+            sql::tuples(1, chunk.len(), COLUMNS)
+        );
+        tx.execute(sql, chunk.iter().flat_map(|request| request.input.message.clone()).collect()).await?;
+    }
+    let events: Vec<NewEvent> = requests.iter().map(|request| request.input.event.clone()).collect();
+    events::append(tx, &events).await?;
+    for request in requests {
+        request.outcome = Some(());
+    }
+    Ok(())
+}

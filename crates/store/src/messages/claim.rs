@@ -1,0 +1,103 @@
+//! Claiming: the step from `queued` to `sending`, by which a message leaves the queue for exactly one sender.
+
+use sea_orm::{DatabaseConnection, Value};
+use waypost_domain::{Jid, MessageStatus, SessionId, TimelineEntry, Timestamp, WaMessageId};
+
+use super::{OPEN, OutboxMessage, advance::step_line};
+use crate::{
+    StoreError,
+    sql::{self, Row, Sql},
+    writer::{Pending, Tx},
+};
+
+const TABLE: &str = "messages";
+const COLUMNS: &str = "seq, id, tenant_id, wa_id, remote_jid, content";
+
+/// What to claim.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    session: SessionId,
+    busy: Vec<String>,
+    limit: u32,
+    now: Timestamp,
+}
+
+impl Claim {
+    pub fn new(session: SessionId, busy: &[Jid], limit: u32, now: Timestamp) -> Self {
+        let mut busy: Vec<String> = busy.iter().map(Jid::to_string).collect();
+        // Repeated up to a power of two: a handful of statements serves any number of busy chats.
+        if let Some(last) = busy.last().cloned() {
+            busy.resize(busy.len().next_power_of_two(), last);
+        }
+        Self { session, busy, limit, now }
+    }
+}
+
+/// Claims in the order of the requests.
+pub(crate) async fn claim(tx: &Tx, requests: Vec<&mut Pending<Claim, Vec<OutboxMessage>>>) -> Result<(), StoreError> {
+    for request in requests {
+        request.outcome = Some(claim_one(tx, &request.input).await?);
+    }
+    Ok(())
+}
+
+async fn claim_one(tx: &Tx, claim: &Claim) -> Result<Vec<OutboxMessage>, StoreError> {
+    let step = TimelineEntry { status: MessageStatus::Sending, at: claim.now, reason: None };
+    let mut values: Vec<Value> = vec![
+        claim.session.as_uuid().into(),
+        i64::from(claim.limit).into(),
+        claim.now.as_millis().into(),
+        step_line(&step).into(),
+    ];
+    let mut not_busy = String::new();
+    if !claim.busy.is_empty() {
+        not_busy = format!("AND remote_jid NOT IN ({})", sql::list(5, claim.busy.len()));
+        values.extend(claim.busy.iter().map(|chat| chat.as_str().into()));
+    }
+    let sql = format!(
+        "UPDATE messages SET status = 'sending', updated_at = $3, timeline = timeline || $4
+         WHERE seq IN (
+             SELECT seq FROM messages WHERE session_id = $1 AND status = 'queued' AND {OPEN} {not_busy}
+             ORDER BY seq LIMIT $2
+         ) RETURNING {COLUMNS}"
+    );
+    let mut messages = tx.all(sql, values).await?.iter().map(outbox_message).collect::<Result<Vec<_>, _>>()?;
+    // Neither database promises an order for RETURNING.
+    messages.sort_unstable_by_key(|message| message.seq);
+    Ok(messages)
+}
+
+/// The messages of a session that are being sent, oldest first.
+pub(super) async fn sending(
+    read: &Sql<DatabaseConnection>,
+    session: SessionId,
+) -> Result<Vec<OutboxMessage>, StoreError> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM messages WHERE session_id = $1 AND status = 'sending' AND {OPEN} ORDER BY seq");
+    read.all(sql, vec![session.as_uuid().into()]).await?.iter().map(outbox_message).collect()
+}
+
+fn outbox_message(row: &Row) -> Result<OutboxMessage, StoreError> {
+    let content: String = row.get(TABLE, 5)?;
+    Ok(OutboxMessage {
+        seq: row.get(TABLE, 0)?,
+        id: row.get::<uuid::Uuid>(TABLE, 1)?.into(),
+        tenant_id: row.get::<uuid::Uuid>(TABLE, 2)?.into(),
+        wa_id: WaMessageId::from(row.get::<String>(TABLE, 3)?),
+        remote_jid: row.name(TABLE, 4, |jid| jid.parse().ok())?,
+        content: sql::from_json(TABLE, &content)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use waypost_domain::{Progress, StatusChange};
+
+    use super::*;
+
+    #[test]
+    fn the_step_that_a_claim_writes_is_one_that_the_status_machine_allows() {
+        let sending = StatusChange::To(MessageStatus::Sending);
+        assert_eq!(Progress::at(MessageStatus::Queued).advance(&sending), Some(Progress::at(MessageStatus::Sending)));
+    }
+}

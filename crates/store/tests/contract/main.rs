@@ -1,0 +1,18 @@
+//! What the store promises, checked on SQLite and on PostgreSQL alike: one file for each aggregate, each case run on
+//! both (see `support::on_both_databases!`).
+
+#[macro_use]
+mod support;
+
+mod accounts;
+mod api_keys;
+mod claims;
+mod events;
+mod evidence;
+mod inbound;
+mod keys;
+mod lists;
+mod messages;
+mod opening;
+mod sessions;
+mod writer;
