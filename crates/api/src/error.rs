@@ -1,0 +1,195 @@
+//! Every error that the API gives: status, code and sentence, in one table.
+//!
+//! An [`ApiError`] becomes a response without a body, which carries it along as an extension;
+//! [`crate::request::answer`] writes the envelope, because only there is the request's id known. What caused an internal
+//! error is logged there and never told.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+use waypost_gateway::{FieldErrors, GatewayError};
+
+/// What a failed request is answered with. The table of [`ApiError::parts`] says how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ApiError {
+    /// Fields of the body, the query or the path are wrong, by their names as the client wrote them.
+    Validation(BTreeMap<String, String>),
+    /// The credential is missing, wrong, expired or revoked.
+    Unauthorized(&'static str),
+    /// The role or the scopes do not allow it.
+    Forbidden(String),
+    /// A plan's limit is reached.
+    LimitExceeded(String),
+    /// No such thing in this tenant: `message`, `session`, …
+    NotFound(&'static str),
+    /// No such route.
+    NoRoute,
+    /// The route exists, but not with this method.
+    MethodNotAllowed,
+    /// A duplicate, or a state that does not allow the step.
+    Conflict(String),
+    /// The body is over its limit, in bytes.
+    PayloadTooLarge(usize),
+    /// The body is not of a type that is read here.
+    UnsupportedMediaType,
+    /// Too many requests; try again after so many seconds.
+    RateLimited(u32),
+    /// Ours. The cause is for the log.
+    Internal(String),
+    /// The session is not connected, or WhatsApp refused or did not answer.
+    WhatsappUnavailable(String),
+    /// This process cannot serve requests now. The cause is for the log.
+    NotReady(String),
+}
+
+impl ApiError {
+    /// One field's error.
+    pub fn field(name: &str, sentence: impl Into<String>) -> Self {
+        Self::Validation(BTreeMap::from([(name.to_owned(), sentence.into())]))
+    }
+
+    /// The error table: status, code, sentence.
+    pub fn parts(&self) -> (StatusCode, &'static str, String) {
+        use StatusCode as S;
+        match self {
+            Self::Validation(_) => (S::BAD_REQUEST, "VALIDATION_ERROR", "Validation failed".into()),
+            Self::Unauthorized(sentence) => (S::UNAUTHORIZED, "UNAUTHORIZED", (*sentence).into()),
+            Self::Forbidden(sentence) => (S::FORBIDDEN, "FORBIDDEN", sentence.clone()),
+            Self::LimitExceeded(sentence) => (S::FORBIDDEN, "LIMIT_EXCEEDED", sentence.clone()),
+            Self::NotFound(what) => (S::NOT_FOUND, "NOT_FOUND", format!("No such {what}")),
+            Self::NoRoute => (S::NOT_FOUND, "NOT_FOUND", "No such route. See /api/docs".into()),
+            Self::MethodNotAllowed => (
+                S::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "The route does not take this method. The header Allow lists those it takes".into(),
+            ),
+            Self::Conflict(sentence) => (S::CONFLICT, "CONFLICT", sentence.clone()),
+            Self::PayloadTooLarge(limit) => {
+                (S::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", format!("The body is over its limit of {limit} bytes"))
+            }
+            Self::UnsupportedMediaType => (
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                "The body must be JSON: send the header Content-Type: application/json".into(),
+            ),
+            Self::RateLimited(seconds) => {
+                (S::TOO_MANY_REQUESTS, "RATE_LIMITED", format!("Too many requests. Try again in {seconds} s"))
+            }
+            Self::Internal(_) => (
+                S::INTERNAL_SERVER_ERROR,
+                "INTERNAL_ERROR",
+                "Something went wrong on our side. The requestId names the entry in the log".into(),
+            ),
+            Self::WhatsappUnavailable(sentence) => (S::BAD_GATEWAY, "WHATSAPP_UNAVAILABLE", sentence.clone()),
+            Self::NotReady(_) => (S::SERVICE_UNAVAILABLE, "NOT_READY", "The database does not answer".into()),
+        }
+    }
+
+    /// The cause of an error of ours, for the log.
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Internal(cause) | Self::NotReady(cause) => Some(cause),
+            _ => None,
+        }
+    }
+
+    /// The body of the answer.
+    pub fn envelope(&self, request_id: Uuid) -> ErrorEnvelope {
+        let (_, code, message) = self.parts();
+        let errors = match self {
+            Self::Validation(fields) => Some(fields.clone()),
+            _ => None,
+        };
+        ErrorEnvelope { success: false, code: code.into(), message, errors, request_id }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut headers = HeaderMap::new();
+        match &self {
+            Self::RateLimited(seconds) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
+            }
+            Self::Unauthorized(_) => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        let mut response = (self.parts().0, headers).into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<GatewayError> for ApiError {
+    fn from(error: GatewayError) -> Self {
+        match error {
+            GatewayError::Validation(FieldErrors(fields)) => Self::Validation(fields),
+            GatewayError::Unauthorized(sentence) => Self::Unauthorized(sentence),
+            GatewayError::Forbidden(sentence) => Self::Forbidden(sentence),
+            GatewayError::LimitExceeded(sentence) => Self::LimitExceeded(sentence),
+            GatewayError::NotFound(what) => Self::NotFound(what),
+            GatewayError::Conflict(sentence) => Self::Conflict(sentence),
+            GatewayError::RateLimited(seconds) => Self::RateLimited(seconds),
+            GatewayError::WhatsappUnavailable(sentence) => Self::WhatsappUnavailable(sentence),
+            GatewayError::Internal(cause) => Self::Internal(cause),
+        }
+    }
+}
+
+/// What every failed request is answered with.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Error)]
+pub(crate) struct ErrorEnvelope {
+    /// `false`.
+    #[schema(example = false)]
+    success: bool,
+    /// A stable code to act upon.
+    #[schema(example = "VALIDATION_ERROR")]
+    pub(crate) code: String,
+    /// A sentence for people.
+    #[schema(example = "Validation failed")]
+    pub(crate) message: String,
+    /// With `VALIDATION_ERROR` only: what is wrong with each field, by its name as the request has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<BTreeMap<String, String>>,
+    /// The request's id, also in the header `X-Request-Id` and in the server's log.
+    request_id: Uuid,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_table_is_the_contracts() {
+        let table: Vec<_> = [
+            ApiError::field("to", "Must be a string"),
+            ApiError::Unauthorized("The API key is not valid"),
+            ApiError::Forbidden("The API key lacks the scope messages:send".into()),
+            ApiError::LimitExceeded("The plan allows 3 sessions, and 3 exist".into()),
+            ApiError::NotFound("message"),
+            ApiError::NoRoute,
+            ApiError::MethodNotAllowed,
+            ApiError::Conflict("The session is connected already".into()),
+            ApiError::PayloadTooLarge(1_048_576),
+            ApiError::UnsupportedMediaType,
+            ApiError::RateLimited(7),
+            ApiError::Internal("disk full".into()),
+            ApiError::WhatsappUnavailable("The session is not connected".into()),
+            ApiError::NotReady("connection refused".into()),
+        ]
+        .iter()
+        .map(|error| (error.parts().0.as_u16(), error.envelope(Uuid::nil())))
+        .collect();
+        insta::assert_json_snapshot!(table);
+    }
+}

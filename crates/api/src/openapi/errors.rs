@@ -1,0 +1,101 @@
+//! The errors of the document, taken from the error table itself.
+//!
+//! Each type here is a group of answers for the `responses(…)` of a route.
+
+use std::collections::BTreeMap;
+
+use utoipa::{
+    IntoResponses, ToSchema,
+    openapi::{
+        ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
+        example::{Example, ExampleBuilder},
+    },
+};
+use uuid::Uuid;
+
+use crate::error::{ApiError, ErrorEnvelope};
+
+macro_rules! groups {
+    ($($(#[$doc:meta])* $name:ident = [$($error:expr),+ $(,)?];)*) => {
+        $(
+            $(#[$doc])*
+            pub struct $name;
+
+            impl IntoResponses for $name {
+                fn responses() -> BTreeMap<String, RefOr<Response>> {
+                    answers([$($error),+])
+                }
+            }
+        )*
+    };
+}
+
+groups! {
+    /// Of every route that asks for a credential.
+    Authenticated = [
+        ApiError::Unauthorized("The API key is not valid"),
+        ApiError::Forbidden("The API key lacks the scope messages:send".into()),
+        ApiError::RateLimited(7),
+        ApiError::Internal(String::new()),
+    ];
+    /// Of every route that does not.
+    Open = [ApiError::Internal(String::new())];
+    /// Of routes that take an id or a query.
+    BadInput = [ApiError::field("id", "Must be a UUID")];
+    /// Of routes that take a JSON body.
+    BadBody = [
+        ApiError::field("to", "Must have 7 to 15 digits with the country code, but has 3"),
+        ApiError::PayloadTooLarge(1024 * 1024),
+        ApiError::UnsupportedMediaType,
+    ];
+    /// Of routes that name something.
+    Missing = [ApiError::NotFound("session")];
+    /// Of routes that a state or a duplicate may forbid.
+    Conflicting = [ApiError::Conflict("The session is connected. Disconnect it first".into())];
+    /// Of routes that need WhatsApp.
+    Unavailable = [ApiError::WhatsappUnavailable("The session is not connected. Connect it first".into())];
+    /// Of routes that a plan limits.
+    Limited = [
+        ApiError::Forbidden("The API key lacks the scope sessions:write".into()),
+        ApiError::LimitExceeded("3 of 3 sessions are in use".into()),
+    ];
+    /// Of the readiness probe.
+    NotReady = [ApiError::NotReady(String::new())];
+    /// Of the login.
+    WrongPassword = [
+        ApiError::Unauthorized("The e-mail or the password is wrong"),
+        ApiError::RateLimited(7),
+    ];
+    /// Of the exchange of refresh tokens.
+    Refused = [ApiError::Unauthorized("The refresh token is not valid. Log in again")];
+    /// Of the registration.
+    Closed = [
+        ApiError::Forbidden("Registration is closed on this installation".into()),
+        ApiError::RateLimited(2),
+    ];
+}
+
+fn answers<const N: usize>(errors: [ApiError; N]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<String, Vec<ErrorEnvelope>> = BTreeMap::new();
+    for error in errors {
+        let request_id = Uuid::from_u128(0x0192_f3a0_1111_7000_8000_0000_0000_0001);
+        let status = error.parts().0.as_str().to_owned();
+        by_status.entry(status).or_default().push(error.envelope(request_id));
+    }
+    by_status.into_iter().map(|(status, envelopes)| (status, answer(&envelopes).into())).collect()
+}
+
+fn answer(envelopes: &[ErrorEnvelope]) -> Response {
+    let codes: Vec<_> = envelopes.iter().map(|envelope| envelope.code.as_str()).collect();
+    let examples = envelopes.iter().map(|envelope| (envelope.code.clone(), example(envelope)));
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(ErrorEnvelope::name())))
+        .examples_from_iter(examples)
+        .build();
+    ResponseBuilder::new().description(codes.join(" or ")).content("application/json", content).build()
+}
+
+fn example(envelope: &ErrorEnvelope) -> Example {
+    let value = serde_json::to_value(envelope).expect("an envelope is made of strings and maps");
+    ExampleBuilder::new().summary(envelope.message.as_str()).value(Some(value)).build()
+}

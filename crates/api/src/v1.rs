@@ -1,0 +1,7 @@
+//! The endpoints, one file each.
+
+pub mod api_keys;
+pub mod auth;
+pub mod messages;
+pub mod service;
+pub mod whatsapp;

@@ -1,0 +1,54 @@
+//! API keys: list, create, revoke.
+
+pub mod create;
+pub mod list;
+pub mod revoke;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use waypost_domain::{ApiKey, ApiKeyId, Scope, Timestamp};
+
+use crate::openapi;
+
+/// An API key without its secret.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ApiKey)]
+pub struct ApiKeyAnswer {
+    #[schema(value_type = Uuid)]
+    id: ApiKeyId,
+    #[schema(example = "Web shop")]
+    name: String,
+    /// The first characters of the key, to recognise it by.
+    #[schema(example = "awp_3fXk9Q")]
+    prefix: String,
+    /// What it may do.
+    #[schema(schema_with = scopes)]
+    scopes: Vec<Scope>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it was last used, to the minute.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_at: Option<Timestamp>,
+    /// When it stops working.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+}
+
+impl From<ApiKey> for ApiKeyAnswer {
+    fn from(key: ApiKey) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            prefix: key.prefix,
+            scopes: key.scopes,
+            created_at: key.created_at,
+            last_used_at: key.last_used_at,
+            expires_at: key.expires_at,
+        }
+    }
+}
+
+fn scopes() -> utoipa::openapi::schema::Array {
+    utoipa::openapi::schema::Array::new(openapi::one_of(Scope::ALL.map(Scope::as_str)))
+}

@@ -1,0 +1,154 @@
+//! Messages: send, get, list.
+
+pub mod get;
+pub mod list;
+pub mod send_text;
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use serde::Serialize;
+use utoipa::{ToSchema, openapi::schema::Object};
+use waypost_domain::{
+    Content, Direction, FailureCode, Jid, Message, MessageId, MessageKind, MessageStatus, SessionId, TimelineEntry,
+    Timestamp,
+};
+
+use crate::{App, error::ApiError, openapi};
+
+/// A message, sent or received.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Message)]
+pub struct MessageAnswer {
+    #[schema(value_type = Uuid)]
+    id: MessageId,
+    /// The session that sends or received it.
+    #[schema(value_type = Uuid)]
+    session_id: SessionId,
+    #[schema(schema_with = statuses)]
+    status: MessageStatus,
+    #[schema(schema_with = directions)]
+    direction: Direction,
+    /// `unsupported` is an inbound message of a kind that is not read yet.
+    #[serde(rename = "type")]
+    #[schema(schema_with = kinds)]
+    kind: MessageKind,
+    /// The number or JID that was written in `to`; the session's own number for an inbound message.
+    #[schema(example = "919876543210")]
+    to: Option<String>,
+    /// The chat, as WhatsApp resolved it.
+    #[schema(value_type = String, example = "919876543210@s.whatsapp.net")]
+    remote_jid: Jid,
+    /// Who wrote it. Inbound only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "919876543210@s.whatsapp.net")]
+    from: Option<Jid>,
+    /// The writer's name for themselves. Inbound only, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    push_name: Option<String>,
+    /// The text, where the type has one.
+    #[schema(example = "Hello from Waypost!")]
+    text: Option<String>,
+    /// Your own reference, as it was sent.
+    #[schema(example = "order-1138")]
+    client_reference: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    /// Every status it had, in order.
+    timeline: Vec<TimelineAnswer>,
+    /// Why it failed. Only with the status `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<FailureAnswer>,
+}
+
+/// One step of a message's way.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TimelineEntry)]
+pub struct TimelineAnswer {
+    #[schema(schema_with = statuses)]
+    status: MessageStatus,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// What WhatsApp said, where that helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<String>,
+}
+
+/// Why a message failed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Failure)]
+pub struct FailureAnswer {
+    /// A stable code to act upon.
+    #[schema(schema_with = failure_codes)]
+    code: FailureCode,
+    /// What happened and what to do.
+    message: &'static str,
+}
+
+impl From<Message> for MessageAnswer {
+    fn from(message: Message) -> Self {
+        let status = message.status();
+        let error =
+            message.failure().map(|failure| FailureAnswer { code: failure.code, message: failure.code.sentence() });
+        let kind = message.content.kind();
+        let text = match message.content {
+            Content::Text { text } => Some(text),
+            Content::Unsupported { .. } => None,
+        };
+        let step = |TimelineEntry { status, at, reason }| TimelineAnswer { status, at, reason };
+        Self {
+            id: message.id,
+            session_id: message.session_id,
+            status,
+            direction: message.direction,
+            kind,
+            to: message.to,
+            remote_jid: message.remote_jid,
+            from: message.from,
+            push_name: message.push_name,
+            text,
+            client_reference: message.client_reference,
+            created_at: message.created_at,
+            updated_at: message.updated_at,
+            timeline: message.timeline.into_iter().map(step).collect(),
+            error,
+        }
+    }
+}
+
+const DIRECTIONS: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
+
+fn statuses() -> Object {
+    openapi::one_of(MessageStatus::ALL.map(MessageStatus::as_str))
+}
+
+fn directions() -> Object {
+    openapi::one_of(DIRECTIONS.map(Direction::as_str))
+}
+
+fn kinds() -> Object {
+    openapi::one_of([MessageKind::Text, MessageKind::Unsupported].map(MessageKind::as_str))
+}
+
+fn failure_codes() -> Object {
+    openapi::one_of(FailureCode::ALL.map(FailureCode::as_str))
+}
+
+/// Refuses the header `Idempotency-Key`: who sends one counts on it, and it is not kept yet.
+pub struct NoIdempotencyKey;
+
+impl FromRequestParts<App> for NoIdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        const NAME: &str = "Idempotency-Key";
+        if parts.headers.contains_key(NAME) {
+            return Err(ApiError::field(NAME, "Is not supported yet. Leave it out"));
+        }
+        Ok(Self)
+    }
+}

@@ -1,0 +1,90 @@
+//! `GET /api/messages`
+
+use axum::extract::State;
+use utoipa::{
+    IntoParams,
+    openapi::{
+        KnownFormat, ObjectBuilder, SchemaFormat, Type,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::Object,
+    },
+};
+use waypost_domain::{Direction, MessageStatus, Recipient};
+use waypost_gateway::lists::MessageFilter;
+
+use super::{DIRECTIONS, MessageAnswer, directions, statuses};
+use crate::{
+    App,
+    auth::{ReadMessages, Tenant},
+    envelope::Listed,
+    error::ApiError,
+    input::{Fields, FromFields, Query, Window, rules},
+    openapi::{Authenticated, BadInput},
+};
+
+/// Which messages, and which part of them.
+pub struct ListQuery {
+    filter: MessageFilter,
+    window: Window,
+}
+
+impl FromFields for ListQuery {
+    fn from_fields(fields: &mut Fields) -> Option<Self> {
+        let filter = MessageFilter {
+            session_id: fields.optional("sessionId", rules::id),
+            status: fields.optional("status", rules::one_of(&MessageStatus::ALL, MessageStatus::as_str)),
+            direction: fields.optional("direction", rules::one_of(&DIRECTIONS, Direction::as_str)),
+            remote_jid: fields.optional("to", rules::parsed).map(|to: Recipient| to.to_jid()),
+            from: fields.optional("from", rules::time),
+            until: fields.optional("until", rules::time),
+        };
+        Some(Self { filter, window: Window::by_cursor(fields) })
+    }
+}
+
+impl IntoParams for ListQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let time = || text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).build();
+        let id = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))).build();
+        let param = |(name, schema, description): (&str, Object, &str)| {
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Query)
+                .description(Some(description))
+                .schema(Some(schema))
+                .build()
+        };
+        let own = [
+            ("sessionId", id, "Of this session."),
+            ("status", statuses(), "With this status."),
+            ("direction", directions(), "Sent, or received."),
+            ("to", text().build(), "With this chat: a number or a JID."),
+            ("from", time(), "Created at or after this time."),
+            ("until", time(), "Created before this time."),
+            ("cursor", text().build(), "The `nextCursor` of the page before; counts before `page`."),
+        ];
+        own.into_iter().map(param).chain(Window::params()).collect()
+    }
+}
+
+/// List messages
+///
+/// Newest first. Following `pagination.nextCursor` walks the whole list at an even pace, however long it is; `page`
+/// counts it. API keys need the scope `messages:read`.
+#[utoipa::path(
+    get,
+    path = "/messages",
+    operation_id = "listMessages",
+    tag = "Messages",
+    params(ListQuery),
+    responses((status = 200, description = "The messages", body = Listed<MessageAnswer>), BadInput, Authenticated),
+)]
+pub async fn list(
+    State(app): State<App>,
+    tenant: Tenant<ReadMessages>,
+    Query(ListQuery { filter, window }): Query<ListQuery>,
+) -> Result<Listed<MessageAnswer>, ApiError> {
+    let page = app.gateway.list_messages(tenant.id, filter, window.request()).await?;
+    Ok(Listed::new(window, page, MessageAnswer::from))
+}

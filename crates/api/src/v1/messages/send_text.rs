@@ -1,0 +1,104 @@
+//! `POST /api/messages/send-text`
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use waypost_domain::{Content, MessageId, MessageStatus, Recipient, SessionId};
+use waypost_gateway::messages::{Accepted, SendMessage};
+
+use super::{NoIdempotencyKey, statuses};
+use crate::{
+    App,
+    auth::{SendMessages, Tenant},
+    envelope::Success,
+    error::ApiError,
+    input::{Body, Fields, FromFields, rules},
+    openapi::{Authenticated, BadBody, Conflicting, Missing, Unavailable},
+};
+
+/// A text to send.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct SendTextRequest {
+    /// The session that is to send it.
+    #[schema(value_type = Uuid, example = "0192f3a0-0000-7000-8000-000000000001")]
+    session_id: SessionId,
+    /// An international number in digits (`+`, blanks, dashes, dots and brackets are tolerated), or a JID
+    /// (`…@s.whatsapp.net`, `…@lid`, `…@g.us`).
+    #[schema(value_type = String, example = "919876543210")]
+    to: Recipient,
+    /// 1 to 65,536 characters, sent exactly as they are.
+    #[schema(min_length = 1, max_length = 65536, example = "Hello from Waypost!")]
+    text: String,
+    /// Your own reference, given back with the message.
+    #[schema(min_length = 1, max_length = 255, example = "order-1138")]
+    client_reference: Option<String>,
+    /// Whether to refuse with `WHATSAPP_UNAVAILABLE`, instead of queueing, while the session is not connected.
+    #[schema(default = false, example = false)]
+    require_connected: Option<bool>,
+}
+
+impl FromFields for SendTextRequest {
+    fn from_fields(fields: &mut Fields) -> Option<Self> {
+        let session_id = fields.required("sessionId", rules::id);
+        let to = fields.required("to", rules::parsed);
+        let text = fields.required("text", rules::text(1..=Content::MAX_TEXT));
+        let client_reference = fields.optional("clientReference", rules::text(1..=255));
+        let require_connected = fields.optional("requireConnected", rules::boolean);
+        fields.not_supported_yet(&["quotedMessageId", "mentions", "sendAt", "checkNumber"]);
+        Some(Self { session_id: session_id?, to: to?, text: text?, client_reference, require_connected })
+    }
+}
+
+/// A message that is on disk and will be sent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Accepted)]
+pub struct AcceptedAnswer {
+    #[schema(value_type = Uuid)]
+    id: MessageId,
+    /// `queued`.
+    #[schema(schema_with = statuses)]
+    status: MessageStatus,
+    /// The digits of the number, or the JID.
+    #[schema(example = "919876543210")]
+    to: String,
+}
+
+impl From<Accepted> for AcceptedAnswer {
+    fn from(Accepted { id, status, to }: Accepted) -> Self {
+        Self { id, status, to }
+    }
+}
+
+/// Send a text
+///
+/// Answers `queued` once the message is on disk. It goes out in the order of its chat, as soon as the session is
+/// connected; `GET …/messages/{id}` tells how far it came. API keys need the scope `messages:send`.
+#[utoipa::path(
+    post,
+    path = "/messages/send-text",
+    operation_id = "sendText",
+    tag = "Messages",
+    request_body = SendTextRequest,
+    responses(
+        (status = 200, description = "Queued", body = Success<AcceptedAnswer>,
+            example = json!({ "success": true, "data": { "id": "0192f3a0-2222-7000-8000-000000000001", "status": "queued", "to": "919876543210" } })),
+        BadBody, Missing, Conflicting, Unavailable, Authenticated,
+    ),
+)]
+pub async fn send_text(
+    State(app): State<App>,
+    tenant: Tenant<SendMessages>,
+    _: NoIdempotencyKey,
+    Body(request): Body<SendTextRequest>,
+) -> Result<Success<AcceptedAnswer>, ApiError> {
+    let message = SendMessage {
+        session_id: request.session_id,
+        to: request.to,
+        content: Content::Text { text: request.text },
+        client_reference: request.client_reference,
+        require_connected: request.require_connected.unwrap_or(false),
+    };
+    let accepted = app.gateway.accept_message(tenant.id, message).await?;
+    Ok(Success::new(accepted.into()))
+}

@@ -1,0 +1,26 @@
+//! `GET /health/ready`
+
+use axum::extract::State;
+
+use super::HealthAnswer;
+use crate::{
+    App,
+    envelope::Success,
+    error::ApiError,
+    openapi::{NotReady, Open},
+};
+
+/// Can requests be served
+///
+/// They can while the database answers.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    operation_id = "ready",
+    tag = "Service",
+    responses((status = 200, description = "They can", body = Success<HealthAnswer>), NotReady, Open),
+)]
+pub async fn ready(State(app): State<App>) -> Result<Success<HealthAnswer>, ApiError> {
+    app.gateway.ready().await.map_err(|error| ApiError::NotReady(error.to_string()))?;
+    Ok(Success::new(HealthAnswer { status: "ready" }))
+}

@@ -1,0 +1,34 @@
+//! `GET /api/v1/whatsapp/{id}`
+
+use axum::extract::State;
+use waypost_domain::SessionId;
+
+use super::SessionAnswer;
+use crate::{
+    App,
+    auth::{ReadSessions, Tenant},
+    envelope::Success,
+    error::ApiError,
+    input::Id,
+    openapi::{Authenticated, BadInput, Missing},
+};
+
+/// Get a session
+///
+/// API keys need the scope `sessions:read`.
+#[utoipa::path(
+    get,
+    path = "/whatsapp/{id}",
+    operation_id = "getSession",
+    tag = "Sessions",
+    params(("id" = Uuid, Path, description = "The session's id")),
+    responses((status = 200, description = "The session", body = Success<SessionAnswer>), BadInput, Missing, Authenticated),
+)]
+pub async fn get(
+    State(app): State<App>,
+    tenant: Tenant<ReadSessions>,
+    Id(session): Id<SessionId>,
+) -> Result<Success<SessionAnswer>, ApiError> {
+    let session = app.gateway.get_session(tenant.id, session).await?;
+    Ok(Success::new(session.into()))
+}
