@@ -1,0 +1,191 @@
+//! One session's line to WhatsApp.
+//!
+//! [`WhatsappLink`] is what the gateway holds. While it is connected, a [`driver`] task owns the client: it builds it,
+//! watches it, turns its events into ours in the order they came, and puts it away. Commands reach the driver through a
+//! channel; sends go straight to the client.
+
+mod client;
+mod driver;
+mod events;
+mod pairing;
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use waypost_domain::PhoneNumber;
+use waypost_engine::{EngineEvent, EventSink, Link, LinkError, Outgoing, PairingCode, SendFailure, SessionSpec};
+use whatsapp_rust::{Client, SendOptions};
+
+use crate::{engine::Shared, jid, outgoing, verdict};
+
+/// A session's link.
+pub(crate) struct WhatsappLink {
+    core: Arc<LinkCore>,
+}
+
+impl WhatsappLink {
+    pub(crate) fn new(core: Arc<LinkCore>) -> Self {
+        Self { core }
+    }
+}
+
+impl Drop for WhatsappLink {
+    fn drop(&mut self) {
+        self.core.quiet.store(true, Ordering::Release);
+        self.core.abandon();
+    }
+}
+
+#[async_trait]
+impl Link for WhatsappLink {
+    async fn connect(&self) -> Result<(), LinkError> {
+        self.core.connect().await
+    }
+
+    async fn pairing_code(&self, number: &PhoneNumber) -> Result<PairingCode, LinkError> {
+        pairing::pairing_code(&self.core, number).await
+    }
+
+    async fn send(&self, message: &Outgoing) -> Result<(), SendFailure> {
+        self.core.send(message).await
+    }
+
+    async fn disconnect(&self) {
+        self.core.close().await;
+    }
+
+    async fn logout(&self) {
+        self.core.logout().await;
+    }
+}
+
+/// What the link, its driver and the client's callbacks share.
+pub(crate) struct LinkCore {
+    shared: Arc<Shared>,
+    spec: SessionSpec,
+    sink: Arc<dyn EventSink>,
+    /// The running client, for sends. The driver puts it here and takes it away.
+    client: watch::Sender<Option<Arc<Client>>>,
+    /// The running driver. Its lock is held while it is stopped, so that connects and disconnects take turns.
+    driver: tokio::sync::Mutex<Option<Driver>>,
+    /// Aborts the driver where nobody can wait for it any more.
+    abort: Mutex<Option<tokio::task::AbortHandle>>,
+    /// Nobody wants to hear of this link any more: it is being logged out, or was dropped.
+    quiet: AtomicBool,
+}
+
+struct Driver {
+    commands: mpsc::Sender<Command>,
+    task: JoinHandle<()>,
+}
+
+/// What a driver can be told; either way it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    /// Close the connection.
+    Close,
+    /// Unlink the device, then close the connection.
+    Logout,
+}
+
+impl LinkCore {
+    pub(crate) fn new(shared: Arc<Shared>, spec: SessionSpec, sink: Arc<dyn EventSink>) -> Self {
+        Self {
+            shared,
+            spec,
+            sink,
+            client: watch::Sender::new(None),
+            driver: tokio::sync::Mutex::new(None),
+            abort: Mutex::new(None),
+            quiet: AtomicBool::new(false),
+        }
+    }
+
+    async fn connect(self: &Arc<Self>) -> Result<(), LinkError> {
+        let mut driver = self.driver.lock().await;
+        self.quiet.store(false, Ordering::Release);
+        self.start(&mut driver)
+    }
+
+    /// Starts a driver unless one runs.
+    fn start(self: &Arc<Self>, driver: &mut Option<Driver>) -> Result<(), LinkError> {
+        if driver.as_ref().is_some_and(|driver| !driver.task.is_finished()) {
+            return Ok(());
+        }
+        if self.shared.transport.is_none() {
+            return Err(LinkError::Unavailable(
+                "This build is for simulators and never connects to WhatsApp. Set the simulator's address".to_owned(),
+            ));
+        }
+        // Either command ends the driver, so one place is enough.
+        let (commands, orders) = mpsc::channel(1);
+        let task = tokio::spawn(driver::drive(Arc::clone(self), orders));
+        *self.abort.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
+        *driver = Some(Driver { commands, task });
+        Ok(())
+    }
+
+    /// Closes the connection and returns when it is closed.
+    pub(crate) async fn close(&self) {
+        let mut driver = self.driver.lock().await;
+        stop(&mut driver, Command::Close).await;
+    }
+
+    async fn logout(self: &Arc<Self>) {
+        let mut driver = self.driver.lock().await;
+        // From here on the gateway knows better than any event what the session's state is.
+        self.quiet.store(true, Ordering::Release);
+        if driver::is_linked(self).await && self.start(&mut driver).is_ok() {
+            stop(&mut driver, Command::Logout).await;
+        } else {
+            stop(&mut driver, Command::Close).await;
+        }
+    }
+
+    /// Drops the connection without a word.
+    fn abandon(&self) {
+        if let Some(abort) = self.abort.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            abort.abort();
+        }
+    }
+
+    fn running_client(&self) -> Option<Arc<Client>> {
+        self.client.borrow().clone()
+    }
+
+    fn post(&self, event: EngineEvent) {
+        if !self.quiet.load(Ordering::Acquire) {
+            self.sink.post(self.spec.id, event);
+        }
+    }
+
+    async fn send(&self, message: &Outgoing) -> Result<(), SendFailure> {
+        let wire = outgoing::build(&message.content)?;
+        let Some(client) = self.running_client() else {
+            return Err(SendFailure::Park { reason: "not connected".to_owned() });
+        };
+        let options = SendOptions::default().with_message_id(message.wa_id.as_str());
+        let sending = client.send_message_with_options(jid::to_wire(&message.to), wire, options);
+        match tokio::time::timeout(self.shared.config.send_timeout, sending).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(verdict::send_failure(&error)),
+            Err(_) => Err(SendFailure::Retry { reason: "the send took too long".to_owned() }),
+        }
+    }
+}
+
+/// Tells a driver to end and waits until it has.
+async fn stop(driver: &mut Option<Driver>, command: Command) {
+    let Some(Driver { commands, task }) = driver.take() else { return };
+    // A driver that has ended by itself hears nothing any more, and that is as good.
+    let _ = commands.send(command).await;
+    // Its panic was reported by the panic hook; the connection is closed either way.
+    let _ = task.await;
+}

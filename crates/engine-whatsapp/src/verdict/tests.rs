@@ -1,0 +1,123 @@
+use rstest::rstest;
+use wacore::types::message::MessageSource;
+use whatsapp_rust::{anyhow, chrono::DateTime};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+fn server_ack(class: Option<&str>, error: Option<&str>) -> ServerAck {
+    ServerAck::builder()
+        .id("3EB0AAAAAAAAAAAAAAAAAA".to_owned())
+        .maybe_class(class.map(str::to_owned))
+        .maybe_error(error.map(str::to_owned))
+        .build()
+}
+
+#[test]
+fn an_ack_without_an_error_is_acked_at_the_servers_time() {
+    let with_time = ServerAck::builder()
+        .id("A".to_owned())
+        .class("message".to_owned())
+        .timestamp(DateTime::from_timestamp(1_600_000_000, 0).unwrap())
+        .build();
+    let acked = |at| Some(EngineEvent::Acked { wa_id: WaMessageId::from("A".to_owned()), at });
+    assert_eq!(ack(&with_time, NOW), acked(Timestamp::from_secs(1_600_000_000)));
+    let without = ServerAck::builder().id("A".to_owned()).class("message".to_owned()).build();
+    assert_eq!(ack(&without, NOW), acked(NOW));
+}
+
+#[rstest]
+#[case("400", FailureCode::RejectedAsMalformed)]
+#[case("404", FailureCode::RecipientUnknown)]
+#[case("463", FailureCode::ReachOutLimited)]
+#[case("475", FailureCode::NewChatLimited)]
+#[case("479", FailureCode::RejectedAsMalformed)]
+#[case("503", FailureCode::RejectedByWhatsapp)]
+#[case("999", FailureCode::RejectedByWhatsapp)]
+#[case("what", FailureCode::RejectedByWhatsapp)]
+fn an_ack_with_an_error_is_a_refusal_with_its_number(#[case] error: &str, #[case] expected: FailureCode) {
+    let Some(EngineEvent::Refused { code, reason, .. }) = ack(&server_ack(Some("message"), Some(error)), NOW) else {
+        panic!("not a refusal");
+    };
+    assert_eq!(code, expected);
+    assert_eq!(reason, format!("ack error {error}"));
+}
+
+#[rstest]
+#[case(Some("receipt"))]
+#[case(Some("notification"))]
+#[case(None)]
+fn an_ack_of_anything_but_a_message_says_nothing(#[case] class: Option<&str>) {
+    assert_eq!(ack(&server_ack(class, None), NOW), None);
+}
+
+fn a_receipt(kind: ReceiptType, chat: &str) -> Receipt {
+    Receipt::builder()
+        .source(MessageSource { chat: chat.parse().unwrap(), ..MessageSource::default() })
+        .message_ids(vec!["A".to_owned(), "B".to_owned()])
+        .timestamp(DateTime::from_timestamp(1_700_000_000, 0).unwrap())
+        .r#type(kind)
+        .offline(false)
+        .build()
+}
+
+#[rstest]
+#[case(ReceiptType::Delivered, Some(ReceiptKind::Delivered))]
+#[case(ReceiptType::Inactive, Some(ReceiptKind::Delivered))]
+#[case(ReceiptType::Read, Some(ReceiptKind::Read))]
+#[case(ReceiptType::Played, Some(ReceiptKind::Played))]
+#[case(ReceiptType::Sent, None)]
+#[case(ReceiptType::Sender, None)]
+#[case(ReceiptType::ReadSelf, None)]
+#[case(ReceiptType::PlayedSelf, None)]
+#[case(ReceiptType::ServerError, None)]
+#[case(ReceiptType::Other("new".to_owned()), None)]
+fn a_receipt_proves_what_its_kind_says(#[case] wire: ReceiptType, #[case] kind: Option<ReceiptKind>) {
+    assert_eq!(receipt_kind(&wire), kind);
+}
+
+#[test]
+fn a_receipt_carries_its_messages_and_its_chat_as_written() {
+    insta::assert_debug_snapshot!(receipt(&a_receipt(ReceiptType::Read, "100000000000001:3@lid")));
+    assert_eq!(receipt(&a_receipt(ReceiptType::Read, "status@broadcast")), None);
+}
+
+fn server_error(code: u16) -> SendError {
+    SendError::Iq(IqError::ServerError { code, text: "text".to_owned(), error_type: None, backoff: None })
+}
+
+#[test]
+fn a_failed_send_says_what_happens_next() {
+    let failures = [
+        ("not logged in", SendError::NotLoggedIn),
+        ("not connected", SendError::Client(ClientError::NotConnected)),
+        ("no answer", SendError::Iq(IqError::Timeout)),
+        ("connection lost while asking", SendError::Iq(IqError::NotConnected)),
+        ("unknown recipient", server_error(404)),
+        ("forbidden", server_error(403)),
+        ("slow down", server_error(429)),
+        ("server trouble", server_error(503)),
+        ("bad request", SendError::InvalidRequest("to 919876543210".to_owned())),
+        ("encryption", SendError::Internal(anyhow::anyhow!("encryption failed for 919876543210"))),
+    ];
+    let table: Vec<String> = failures.iter().map(|(case, error)| format!("{case}: {}", send_failure(error))).collect();
+    assert!(!table.join("\n").contains("919876543210"), "a reason names no address");
+    insta::assert_snapshot!(table.join("\n"));
+}
+
+#[test]
+fn an_ended_login_says_why_and_whether_the_credentials_live() {
+    let ends = [
+        logged_out(ConnectFailureReason::LoggedOut),
+        logged_out(ConnectFailureReason::AccountLocked),
+        logged_out(ConnectFailureReason::UnknownLogout),
+        banned(&TempBanReason::SentTooManySameMessage, Duration::from_secs(3600), NOW),
+        refused_login(ConnectFailureReason::TempBanned).unwrap(),
+        refused_login(ConnectFailureReason::Generic).unwrap(),
+        refused_login(ConnectFailureReason::Unknown(499)).unwrap(),
+    ];
+    insta::assert_debug_snapshot!(ends);
+    assert_eq!(refused_login(ConnectFailureReason::ServiceUnavailable), None);
+    assert_eq!(refused_login(ConnectFailureReason::InternalServerError), None);
+}
