@@ -49,9 +49,9 @@ impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
             registration_open: true,
-            trial: Duration::from_secs(7 * 24 * 3600),
-            access_token_life: Duration::from_secs(15 * 60),
-            refresh_token_life: Duration::from_secs(30 * 24 * 3600),
+            trial: Duration::from_hours(7 * 24),
+            access_token_life: Duration::from_mins(15),
+            refresh_token_life: Duration::from_hours(30 * 24),
             ack_timeout: Duration::from_secs(30),
             send_attempts: 3,
             max_sessions_per_tenant: None,
@@ -85,6 +85,16 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// Runs a step to its end even where the caller stops waiting for it: a step that broke off between the row and
+    /// memory would leave the two apart.
+    pub(crate) async fn undisturbed<T: Send + 'static>(
+        &self,
+        step: impl Future<Output = Result<T, GatewayError>> + Send + 'static,
+    ) -> Result<T, GatewayError> {
+        let joined = self.tasks.spawn(step).await;
+        joined.unwrap_or_else(|error| Err(GatewayError::Internal(format!("a step broke off: {error}"))))
+    }
+
     /// The engine of a kind of session.
     pub(crate) fn engine(&self, kind: EngineKind) -> Result<&Arc<dyn Engine>, GatewayError> {
         self.engines.iter().find(|engine| engine.kind() == kind).ok_or_else(|| {
@@ -98,6 +108,7 @@ impl Gateway {
     /// [`Gateway::start`]: callers are served, messages are accepted and wait.
     ///
     /// `token_key` signs access tokens.
+    #[expect(clippy::needless_pass_by_value, reason = "the caller's copy of the key ends here")]
     pub fn new(
         store: Store,
         engines: Vec<Arc<dyn Engine>>,

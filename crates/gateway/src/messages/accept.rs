@@ -5,12 +5,14 @@
 //! - the message's id on the wire is drawn here and stored in the same commit (promise 2);
 //! - a session of another tenant is answered exactly as one that does not exist (promise 9).
 
+use std::sync::Arc;
+
 use waypost_domain::{
     Content, Failure, FailureCode, MessageId, MessageStatus, Recipient, SessionId, SessionStatus, TenantId,
 };
 use waypost_store::NewOutbound;
 
-use crate::{Gateway, GatewayError, live::LiveSession, loops::dispatch};
+use crate::{Gateway, GatewayError, Inner, live::LiveSession, loops::dispatch};
 
 /// A message that a caller wants to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,8 @@ impl Gateway {
         if message.require_connected {
             require_connected(&session)?;
         }
+        // Wakes the dispatcher also where the caller goes away while the row is being committed.
+        let _wake = Wake { inner, session: &session };
         let accepted = Accepted { id: inner.env.new_id(), status: MessageStatus::Queued, to: message.to.echo() };
         inner
             .store
@@ -65,9 +69,6 @@ impl Gateway {
         if session.is_gone() {
             self.give_up(&session).await?;
         }
-        if session.connection().is_some() {
-            dispatch::wake(inner, &session);
-        }
         Ok(accepted)
     }
 
@@ -81,6 +82,20 @@ impl Gateway {
         let failure = Failure::new(FailureCode::SessionGone);
         self.inner.store.fail_waiting_system(session.id, failure, self.inner.env.now()).await?;
         Err(GatewayError::NotFound("session"))
+    }
+}
+
+/// Wakes a session's dispatcher when it is dropped.
+struct Wake<'a> {
+    inner: &'a Arc<Inner>,
+    session: &'a Arc<LiveSession>,
+}
+
+impl Drop for Wake<'_> {
+    fn drop(&mut self) {
+        if self.session.connection().is_some() {
+            dispatch::wake(self.inner, self.session);
+        }
     }
 }
 

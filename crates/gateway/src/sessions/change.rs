@@ -49,12 +49,11 @@ impl Details {
 impl Inner {
     /// The session, if it is the tenant's. Costs a read of the database only where memory does not know it.
     pub(crate) async fn session(&self, tenant: TenantId, id: SessionId) -> Result<Arc<LiveSession>, GatewayError> {
-        let session = match self.sessions.get(id) {
-            Some(session) => session,
-            None => {
-                let row = self.store.session(tenant, id).await?.ok_or(GatewayError::NotFound("session"))?;
-                self.sessions.remember(row)
-            }
+        let session = if let Some(session) = self.sessions.get(id) {
+            session
+        } else {
+            let row = self.store.session(tenant, id).await?.ok_or(GatewayError::NotFound("session"))?;
+            self.sessions.remember(row)
         };
         if session.tenant_id == tenant && !session.is_gone() {
             Ok(session)

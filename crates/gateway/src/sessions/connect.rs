@@ -22,7 +22,7 @@ impl Gateway {
     /// `Conflict` while the account is restricted.
     pub async fn connect_session(&self, tenant: TenantId, session: SessionId) -> Result<SessionView, GatewayError> {
         let session = self.inner.session(tenant, session).await?;
-        self.inner.connect(&session).await?;
+        self.inner.connect_undisturbed(&session).await?;
         if !session.live().state.linked {
             // Without a QR code in time the answer says `connecting`, which is true.
             let _ = timeout(QR_WAIT, session.qr_or_end()).await;
@@ -39,6 +39,12 @@ impl LiveSession {
 }
 
 impl Inner {
+    /// [`Inner::connect`] for a caller that may go away.
+    pub(super) async fn connect_undisturbed(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), GatewayError> {
+        let (inner, session) = (self.clone(), session.clone());
+        self.undisturbed(async move { inner.connect(&session).await }).await
+    }
+
     /// Takes a session on its way to `connected`.
     pub(crate) async fn connect(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), GatewayError> {
         let _step = session.steps.lock().await;

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use waypost_domain::{SessionId, TenantId};
 
 use super::{Details, Input, SessionView};
-use crate::{Gateway, GatewayError, live::LiveSession};
+use crate::{Gateway, GatewayError, Inner, live::LiveSession};
 
 /// How long a link may take to close; it is dropped then, which closes it without a word.
 const CLOSE: Duration = Duration::from_secs(10);
@@ -15,18 +15,21 @@ impl Gateway {
     /// Closes the connection and keeps the link. What waits stays queued; the session does not come back by itself.
     pub async fn disconnect_session(&self, tenant: TenantId, session: SessionId) -> Result<SessionView, GatewayError> {
         let session = self.inner.session(tenant, session).await?;
-        self.disconnect(&session).await?;
+        let (inner, step) = (self.inner.clone(), session.clone());
+        self.inner.undisturbed(async move { inner.disconnect(&step).await }).await?;
         self.view(&session).await
     }
+}
 
-    async fn disconnect(&self, session: &Arc<LiveSession>) -> Result<(), GatewayError> {
+impl Inner {
+    async fn disconnect(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), GatewayError> {
         let _step = session.steps.lock().await;
         if session.is_gone() {
             return Err(GatewayError::NotFound("session"));
         }
         let state = session.live().state.clone();
-        let Ok(next) = state.next(Input::Disconnect, self.inner.env.now()) else { return Ok(()) };
-        self.inner.move_session(session, next, Details::default()).await?;
+        let Ok(next) = state.next(Input::Disconnect, self.env.now()) else { return Ok(()) };
+        self.move_session(session, next, Details::default()).await?;
         let open = session.change(|live| live.link.take());
         if let Some(open) = open
             && timeout(CLOSE, open.link.disconnect()).await.is_err()

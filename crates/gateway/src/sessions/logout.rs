@@ -16,33 +16,34 @@ impl Gateway {
     /// account that is gone. What is accepted later waits for the next account.
     pub async fn logout_session(&self, tenant: TenantId, session: SessionId) -> Result<SessionView, GatewayError> {
         let session = self.inner.session(tenant, session).await?;
-        self.log_out(&session).await?;
+        let (inner, step) = (self.inner.clone(), session.clone());
+        self.inner.undisturbed(async move { inner.log_out(&step).await }).await?;
         self.view(&session).await
-    }
-
-    async fn log_out(&self, session: &Arc<LiveSession>) -> Result<(), GatewayError> {
-        let _step = session.steps.lock().await;
-        let inner = &self.inner;
-        if session.is_gone() {
-            return Err(GatewayError::NotFound("session"));
-        }
-        inner.let_go(session).await;
-        inner.unlink(session).await;
-        if let Err(error) = inner.engine(session.engine)?.forget(session.id).await {
-            inner.take_up(session);
-            return Err(error.into());
-        }
-        let now = inner.env.now();
-        let state = session.live().state.clone();
-        let Ok(next) = state.next(Input::LogOut, now) else { return Ok(()) };
-        inner.move_session(session, next, Details::unlinked()).await?;
-        inner.store.fail_waiting_system(session.id, Failure::new(FailureCode::SessionGone), now).await?;
-        tracing::info!(tenant.id = %session.tenant_id, session.id = %session.id, "a session was logged out");
-        Ok(())
     }
 }
 
 impl Inner {
+    async fn log_out(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), GatewayError> {
+        let _step = session.steps.lock().await;
+        if session.is_gone() {
+            return Err(GatewayError::NotFound("session"));
+        }
+        let engine = self.engine(session.engine)?;
+        self.let_go(session).await;
+        self.unlink(session).await;
+        if let Err(error) = engine.forget(session.id).await {
+            self.take_up(session);
+            return Err(error.into());
+        }
+        let now = self.env.now();
+        let state = session.live().state.clone();
+        let Ok(next) = state.next(Input::LogOut, now) else { return Ok(()) };
+        self.move_session(session, next, Details::unlinked()).await?;
+        self.store.fail_waiting_system(session.id, Failure::new(FailureCode::SessionGone), now).await?;
+        tracing::info!(tenant.id = %session.tenant_id, session.id = %session.id, "a session was logged out");
+        Ok(())
+    }
+
     /// Unlinks the device at the network as far as it can be reached, and closes the link. Whoever calls it holds the
     /// session's steps.
     pub(super) async fn unlink(self: &Arc<Self>, session: &Arc<LiveSession>) {

@@ -22,7 +22,7 @@ impl Gateway {
         if session.live().state.linked {
             return Err(linked());
         }
-        self.inner.connect(&session).await?;
+        self.inner.connect_undisturbed(&session).await?;
         // The network gives a code once it would give a QR code.
         let _ = timeout(QR_WAIT, session.qr_or_end()).await;
         let link = {

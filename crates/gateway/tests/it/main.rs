@@ -1,0 +1,14 @@
+//! The gateway over a real database and a network that does as it is told.
+
+#![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod deletion;
+mod inbound;
+mod network;
+mod order;
+mod restart;
+mod sessions;
+mod stopping;
+mod verdicts;
+mod world;

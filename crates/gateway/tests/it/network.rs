@@ -1,0 +1,223 @@
+//! A scripted network: it takes note of every send call and behaves as the test says.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, Weak},
+};
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, watch};
+use waypost_domain::{Content, EngineKind, Env, FailureCode, Jid, PhoneNumber, SessionId, Timestamp, WaMessageId};
+use waypost_engine::{
+    Engine, EngineEvent, EventSink, Inbound, Link, LinkError, NotStored, Outgoing, PairingCode, ReceiptKind,
+    SendFailure, SessionSpec,
+};
+
+/// What the network does with a message.
+#[derive(Clone)]
+pub enum Behaviour {
+    /// Takes it and acknowledges it.
+    Ack,
+    /// Acknowledges it before the send call returns, and receipts it too.
+    AckEarly,
+    /// Takes it and says nothing.
+    Silent,
+    /// Takes it and refuses it.
+    Refuse(FailureCode),
+    /// Does not take it.
+    Fail(SendFailure),
+    /// Takes it, and acknowledges it, once there is a permit.
+    Gate(Arc<Semaphore>),
+}
+
+/// A send call: to whom, under which id, with which text, on which of the session's links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub session: SessionId,
+    pub to: Jid,
+    pub wa_id: WaMessageId,
+    pub text: String,
+}
+
+type Script = Arc<dyn Fn(&Outgoing, usize) -> Behaviour + Send + Sync>;
+
+pub struct Network {
+    me: Weak<Self>,
+    env: Env,
+    script: Mutex<Script>,
+    pub sent: watch::Sender<Vec<Sent>>,
+    lines: Mutex<HashMap<SessionId, (Arc<dyn EventSink>, bool)>>,
+    pub forgotten: Mutex<Vec<SessionId>>,
+    pub logged_out: Mutex<Vec<SessionId>>,
+    /// Whether `connect` of a linked session leads to `Connected` by itself.
+    pub answers_logins: Mutex<bool>,
+}
+
+impl Network {
+    pub fn new(env: Env) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            env,
+            script: Mutex::new(Arc::new(|_, _| Behaviour::Ack)),
+            sent: watch::Sender::new(Vec::new()),
+            lines: Mutex::default(),
+            forgotten: Mutex::default(),
+            logged_out: Mutex::default(),
+            answers_logins: Mutex::new(true),
+        })
+    }
+
+    /// How messages are treated; the number counts the earlier send calls with the same id.
+    pub fn behave(&self, script: impl Fn(&Outgoing, usize) -> Behaviour + Send + Sync + 'static) {
+        *self.script.lock().unwrap() = Arc::new(script);
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.env.now()
+    }
+
+    pub fn post(&self, session: SessionId, event: EngineEvent) {
+        let sink = self.lines.lock().unwrap()[&session].0.clone();
+        sink.post(session, event);
+    }
+
+    pub async fn inbound(&self, session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored> {
+        let sink = self.lines.lock().unwrap()[&session].0.clone();
+        sink.inbound(session, messages).await
+    }
+
+    /// A phone scans the session's QR code.
+    pub fn scan(&self, session: SessionId, number: &str) {
+        let phone_number: PhoneNumber = number.parse().unwrap();
+        self.post(session, EngineEvent::Linked { phone_number, lid: None, push_name: Some("Ada".to_owned()) });
+        self.connected(session);
+    }
+
+    pub fn connected(&self, session: SessionId) {
+        self.lines.lock().unwrap().get_mut(&session).unwrap().1 = true;
+        self.post(session, EngineEvent::Connected { push_name: None });
+    }
+
+    pub fn lose(&self, session: SessionId) {
+        self.lines.lock().unwrap().get_mut(&session).unwrap().1 = false;
+        self.post(session, EngineEvent::ConnectionLost { reason: "cut by the test".to_owned() });
+    }
+
+    pub fn receipt(&self, session: SessionId, wa_id: &WaMessageId, to: &Jid, kind: ReceiptKind) {
+        let event = EngineEvent::Receipt { wa_ids: vec![wa_id.clone()], chat: to.clone(), kind, at: self.now() };
+        self.post(session, event);
+    }
+
+    pub fn ack(&self, session: SessionId, wa_id: &WaMessageId) {
+        self.post(session, EngineEvent::Acked { wa_id: wa_id.clone(), at: self.now() });
+    }
+
+    /// Waits until so many send calls were made, and returns them.
+    pub async fn until_sent(&self, count: usize) -> Vec<Sent> {
+        self.sent.subscribe().wait_for(|sent| sent.len() >= count).await.unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Engine for Network {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Whatsapp
+    }
+
+    async fn open(&self, spec: SessionSpec, sink: Arc<dyn EventSink>) -> Result<Arc<dyn Link>, LinkError> {
+        self.lines.lock().unwrap().insert(spec.id, (sink, false));
+        Ok(Arc::new(Line { network: self.me.upgrade().unwrap(), spec }))
+    }
+
+    async fn forget(&self, session: SessionId) -> Result<(), LinkError> {
+        self.forgotten.lock().unwrap().push(session);
+        Ok(())
+    }
+}
+
+struct Line {
+    network: Arc<Network>,
+    spec: SessionSpec,
+}
+
+impl Line {
+    fn is_up(&self) -> bool {
+        self.network.lines.lock().unwrap()[&self.spec.id].1
+    }
+
+    async fn act(&self, behaviour: Behaviour, message: &Outgoing) -> Result<(), SendFailure> {
+        let (network, session) = (&self.network, self.spec.id);
+        match behaviour {
+            Behaviour::Ack => network.ack(session, &message.wa_id),
+            Behaviour::AckEarly => {
+                for kind in [ReceiptKind::Read, ReceiptKind::Delivered, ReceiptKind::Delivered] {
+                    network.receipt(session, &message.wa_id, &message.to, kind);
+                }
+                network.ack(session, &message.wa_id);
+                network.ack(session, &message.wa_id);
+                tokio::task::yield_now().await;
+            }
+            Behaviour::Silent => {}
+            Behaviour::Refuse(code) => network.post(
+                session,
+                EngineEvent::Refused {
+                    wa_id: message.wa_id.clone(),
+                    code,
+                    reason: "ack error 463".to_owned(),
+                    at: network.now(),
+                },
+            ),
+            Behaviour::Fail(failure) => return Err(failure),
+            Behaviour::Gate(gate) => {
+                gate.acquire().await.unwrap().forget();
+                network.ack(session, &message.wa_id);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Link for Line {
+    async fn connect(&self) -> Result<(), LinkError> {
+        let (network, id) = (&self.network, self.spec.id);
+        network.post(id, EngineEvent::Connecting);
+        if !self.spec.linked {
+            let expires_at = network.now().plus(std::time::Duration::from_secs(60));
+            network.post(id, EngineEvent::Qr { code: "2@scan-me".to_owned(), expires_at });
+        } else if *network.answers_logins.lock().unwrap() {
+            network.connected(id);
+        }
+        Ok(())
+    }
+
+    async fn pairing_code(&self, _number: &PhoneNumber) -> Result<PairingCode, LinkError> {
+        let expires_at = self.network.now().plus(std::time::Duration::from_secs(180));
+        Ok(PairingCode { code: "ABCD2345".to_owned(), expires_at })
+    }
+
+    async fn send(&self, message: &Outgoing) -> Result<(), SendFailure> {
+        if !self.is_up() {
+            return Err(SendFailure::Park { reason: "not connected".to_owned() });
+        }
+        let Content::Text { text } = &message.content else { unreachable!("only texts are sent") };
+        let sent =
+            Sent { session: self.spec.id, to: message.to.clone(), wa_id: message.wa_id.clone(), text: text.clone() };
+        let mut earlier = 0;
+        self.network.sent.send_modify(|all| {
+            earlier = all.iter().filter(|other| other.wa_id == sent.wa_id).count();
+            all.push(sent);
+        });
+        let script = self.network.script.lock().unwrap().clone();
+        self.act(script(message, earlier), message).await
+    }
+
+    async fn disconnect(&self) {
+        self.network.lines.lock().unwrap().get_mut(&self.spec.id).unwrap().1 = false;
+    }
+
+    async fn logout(&self) {
+        self.network.logged_out.lock().unwrap().push(self.spec.id);
+        self.disconnect().await;
+    }
+}
