@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio::process::Command;
 
+use crate::client::text;
 use crate::{Client, Credential, Process, binary};
 
 /// A running simulator of WhatsApp.
@@ -16,10 +17,10 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts wa-sim on a free port.
+    /// Starts wa-sim on a free port. Its phones write no receipts: those that arrive are of real clients.
     pub async fn start() -> Result<Self> {
         let mut command = Command::new(binary("wa-sim", "WA_SIM_BIN")?);
-        command.args(["--listen", "127.0.0.1:0"]);
+        command.args(["--listen", "127.0.0.1:0", "--silent-phones"]);
         let mut process = Process::start("wa-sim", command)?;
         let port = process.wait_for_port().await?;
         let admin = Client::new(format!("http://127.0.0.1:{port}"), Credential::None)?;
@@ -33,11 +34,7 @@ impl Simulator {
 
     /// The public key under which the simulator's certificates are signed, in hex.
     pub async fn root_key(&self) -> String {
-        let answer = self.admin.get("/admin/root-key").await.expect(200);
-        let text = String::from_utf8(answer.bytes).expect("the key is text");
-        let json: Result<Value, _> = serde_json::from_str(&text);
-        let key = json.ok().and_then(|json| json.pointer("/rootKey").and_then(Value::as_str).map(str::to_owned));
-        key.unwrap_or(text).trim().to_owned()
+        text(&self.admin.get("/admin/root-key").await.expect(200).body, "/hex")
     }
 
     /// Scans a QR code with the phone of `number`.
@@ -49,14 +46,9 @@ impl Simulator {
 
     /// Types a pairing code into the phone of `number`.
     pub async fn type_pairing_code(&self, code: &str, number: &str) {
-        let path = format!("/admin/mock-phone/pairing-code?phone={number}");
+        let path = format!("/admin/mock-phone/enter-code?phone={number}");
         let answer = self.admin.send(self.admin.request(Method::POST, &path).body(code.to_owned())).await;
-        assert!(
-            answer.status.is_success(),
-            "pairing-code: {} {}",
-            answer.status,
-            String::from_utf8_lossy(&answer.bytes)
-        );
+        assert!(answer.status.is_success(), "enter-code: {} {}", answer.status, String::from_utf8_lossy(&answer.bytes));
     }
 
     /// Makes the simulator misbehave: see "Faults" in wa-sim's README.

@@ -64,7 +64,7 @@ async fn a_message_without_an_acknowledgement_survives_the_crash_and_is_sent_aga
     #[values(Database::Sqlite, Database::Postgres)] database: Database,
 ) -> Result<()> {
     // Never acknowledged, and nobody gives up before the crash.
-    let mut server = Waypost::start(Setup::on(database).with("WAYPOST_ACK_TIMEOUT_MS", "3600000")).await?;
+    let mut server = Waypost::start(Setup::on(database).with("WAYPOST_ACK_TIMEOUT", "1h")).await?;
     let ada = server.register("ada").await?;
     let session = ada.sandbox().await;
     let id = ada.send_text(&session, "15550101002", "the first acknowledgement is lost").await;

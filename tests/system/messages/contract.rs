@@ -114,7 +114,7 @@ fn every_endpoint_of_the_contract_has_an_example() -> Result<()> {
 #[tokio::test]
 async fn the_examples_work_as_they_stand() -> Result<()> {
     // The example of a status is `delivered`: a phone that reads later than the test runs.
-    let server = Waypost::start(Setup::on(Database::Sqlite).with("WAYPOST_SANDBOX_READ_MS", "3600000")).await?;
+    let server = Waypost::start(Setup::on(Database::Sqlite).with("WAYPOST_SANDBOX_READ_DELAY", "1h")).await?;
     let ada = server.register("ada").await?;
     let session = ada.sandbox().await;
 

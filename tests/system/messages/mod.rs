@@ -8,5 +8,5 @@ use waypost_tests::{Database, Setup};
 
 /// A server whose sandbox gives up on an acknowledgement soon.
 pub fn sandbox_setup(database: Database) -> Setup {
-    Setup::on(database).with("WAYPOST_ACK_TIMEOUT_MS", "1000")
+    Setup::on(database).with("WAYPOST_ACK_TIMEOUT", "1s")
 }

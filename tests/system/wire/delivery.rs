@@ -35,7 +35,7 @@ async fn a_text_is_read_by_a_real_client_and_its_answer_is_kept(
 
 #[tokio::test]
 async fn sent_is_said_only_after_the_servers_acknowledgement_and_a_resend_keeps_the_id() -> Result<()> {
-    let setup = Setup::on(Database::Sqlite).with("WAYPOST_ACK_TIMEOUT_MS", "4000").with("WAYPOST_SEND_ATTEMPTS", "20");
+    let setup = Setup::on(Database::Sqlite).with("WAYPOST_ACK_TIMEOUT", "4s").with("WAYPOST_SEND_ATTEMPTS", "20");
     let mut scene = Scene::with(setup).await?;
     // The server swallows its acknowledgements, and the friend's receipts, which would prove the same.
     scene.simulator.add_fault(&json!({"kind": "withholdAck", "from": GATEWAY})).await;
@@ -60,7 +60,7 @@ async fn sent_is_said_only_after_the_servers_acknowledgement_and_a_resend_keeps_
 
 #[tokio::test]
 async fn a_message_that_is_never_acknowledged_fails_and_says_so() -> Result<()> {
-    let setup = Setup::on(Database::Sqlite).with("WAYPOST_ACK_TIMEOUT_MS", "500");
+    let setup = Setup::on(Database::Sqlite).with("WAYPOST_ACK_TIMEOUT", "500ms");
     let scene = Scene::with(setup).await?;
     scene.simulator.add_fault(&json!({"kind": "withholdAck", "from": GATEWAY})).await;
     scene.simulator.add_fault(&json!({"kind": "dropReceipt", "from": FRIEND})).await;

@@ -4,6 +4,7 @@
 //! The simulator's phones keep silent: every receipt that these tests see was written by Baileys.
 
 mod delivery;
+mod harness;
 mod linking;
 mod order;
 mod restarts;

@@ -90,7 +90,7 @@ async fn what_was_accepted_goes_out_once_and_in_order_though_the_gateway_is_kill
 
 #[tokio::test]
 async fn a_message_in_doubt_when_the_gateway_is_killed_is_sent_again_under_the_same_id() -> Result<()> {
-    let mut scene = Scene::with(Setup::on(Database::Sqlite).with("WAYPOST_ACK_TIMEOUT_MS", "3600000")).await?;
+    let mut scene = Scene::with(Setup::on(Database::Sqlite).with("WAYPOST_ACK_TIMEOUT", "1h")).await?;
     scene.simulator.add_fault(&json!({"kind": "withholdAck", "from": GATEWAY, "times": 1})).await;
     scene.simulator.add_fault(&json!({"kind": "dropReceipt", "from": FRIEND, "times": 1})).await;
     let id = scene.send("in doubt").await;
