@@ -1,0 +1,91 @@
+// Opens the API's documentation in a real browser that reaches nothing but the server, and tries out one route with
+// each kind of credential, as a person would.
+//
+//   node swagger-ui.mjs --browser /usr/bin/chromium --base http://127.0.0.1:3000 --token JWT --key awp_…
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+
+const { values: options } = parseArgs({
+  options: {
+    browser: { type: 'string' },
+    base: { type: 'string' },
+    token: { type: 'string' },
+    key: { type: 'string' },
+    screenshot: { type: 'string' },
+  },
+});
+
+/** One route for each kind of credential. */
+const tries = [
+  { method: 'get', path: '/api/auth/me', expect: 200 },
+  { method: 'get', path: '/api/external/messages', expect: 200 },
+];
+
+const profile = mkdtempSync(join(tmpdir(), 'waypost-browser-'));
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath: options.browser,
+  headless: true,
+  timeout: 60_000,
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
+});
+context.setDefaultTimeout(60_000);
+
+try {
+  const page = await context.newPage();
+  const elsewhere = [];
+  const errors = [];
+  await page.route('**/*', (route) => {
+    const { origin, protocol } = new URL(route.request().url());
+    if (origin === options.base || protocol === 'data:') return route.continue();
+    elsewhere.push(route.request().url());
+    return route.abort();
+  });
+  page.on('pageerror', (error) => errors.push(String(error)));
+
+  await page.goto(`${options.base}/api/docs`);
+  await page.locator('.opblock').first().waitFor();
+  if (options.screenshot) await page.screenshot({ path: options.screenshot, fullPage: true });
+
+  // Both credentials, in the one dialog that Swagger UI has for them.
+  await page.locator('.auth-wrapper .btn.authorize').first().click();
+  const schemes = page.locator('.auth-container');
+  await schemes.first().waitFor();
+  for (let n = 0; n < (await schemes.count()); n++) {
+    const scheme = schemes.nth(n);
+    const isKey = /X-API-Key/i.test(await scheme.innerText());
+    await scheme.locator('input').fill(isKey ? options.key : options.token);
+    await scheme.locator('button.authorize').click();
+  }
+  await page.locator('.btn-done').first().click();
+
+  for (const { method, path, expect } of tries) {
+    const block = page.locator(`.opblock-${method}`).filter({
+      has: page.locator(`.opblock-summary-path[data-path="${path}"]`),
+    });
+    await block.locator('.opblock-summary').click();
+    await block.locator('.try-out__btn').click();
+    await block.locator('.execute').click();
+    const live = block.locator('.live-responses-table .response-col_status').first();
+    await live.waitFor();
+    const status = Number.parseInt((await live.innerText()).trim(), 10);
+    if (status !== expect) throw new Error(`${method} ${path} gave ${status}: ${await block.innerText()}`);
+    console.log(`${method} ${path}: ${status}`);
+  }
+  if (elsewhere.length > 0) throw new Error(`the page wants more than the server: ${elsewhere}`);
+  if (errors.length > 0) throw new Error(`the page has errors: ${errors}`);
+} finally {
+  await context.close();
+  rmSync(profile, { recursive: true, force: true });
+}
