@@ -18,7 +18,8 @@ for folder in tests/baileys tests/browser; do
   fi
 done
 
-. scripts/test-postgres.sh
+WAYPOST_TEST_POSTGRES=$(scripts/test-postgres.sh)
+export WAYPOST_TEST_POSTGRES
 
 if cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run "${workspace[@]}" "$@"

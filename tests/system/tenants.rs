@@ -44,8 +44,7 @@ async fn routes(server: &Waypost) -> Result<Vec<Route>> {
             let security = operation.get("security").or_else(|| document.get("security"));
             let schemes = security.and_then(Value::as_array).into_iter().flatten();
             let schemes = schemes.filter_map(Value::as_object).flat_map(|it| it.keys().cloned()).collect();
-            let content = &operation["requestBody"]["content"]["application/json"];
-            let body = example_of(content, &document);
+            let body = sample(&operation["requestBody"]["content"]["application/json"]["schema"], &document);
             routes.push(Route { method, path: path.clone(), schemes, body });
         }
     }
@@ -53,15 +52,17 @@ async fn routes(server: &Waypost) -> Result<Vec<Route>> {
     Ok(routes)
 }
 
-/// An example of a body: the media type's own, one of its examples, or its schema's.
-fn example_of(content: &Value, document: &Value) -> Option<Value> {
-    let own = content.get("example").cloned();
-    let named = || content["examples"].as_object()?.values().next()?.get("value").cloned();
-    let of_schema = || {
-        let reference = content["schema"]["$ref"].as_str()?.trim_start_matches('#');
-        document.pointer(reference)?.get("example").cloned()
-    };
-    own.or_else(named).or_else(of_schema)
+/// A value of a schema: its own example, or one made of its parts.
+fn sample(schema: &Value, document: &Value) -> Option<Value> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return sample(document.pointer(reference.trim_start_matches('#'))?, document);
+    }
+    if let Some(example) = schema.get("example").or_else(|| schema["examples"].get(0)) {
+        return Some(example.clone());
+    }
+    let properties = schema["properties"].as_object()?;
+    let samples = properties.iter().filter_map(|(name, schema)| Some((name.clone(), sample(schema, document)?)));
+    Some(samples.collect::<serde_json::Map<_, _>>().into())
 }
 
 /// A tenant with one of everything that has an id.

@@ -198,9 +198,10 @@ fn check_source(source: &sources::Source) -> Vec<String> {
     findings
 }
 
-/// Whether a line of code uses a path through the crate `name`: `name::…`, or `use name`. Comments may speak of it.
+/// Whether a line of code uses a path through the crate `name`: `name::…`, or `use name`. Comments and texts may speak
+/// of it.
 fn says(line: &str, name: &str) -> bool {
-    let code = line.split("//").next().unwrap_or_default();
+    let code = code_of(line);
     let is_part_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(name).any(|(at, _)| {
         let before = &code[..at];
@@ -208,6 +209,25 @@ fn says(line: &str, name: &str) -> bool {
         let whole = !before.ends_with(is_part_of_a_name) && !after.starts_with(is_part_of_a_name);
         whole && (after.trim_start().starts_with("::") || before.trim_end().ends_with("use") || before.ends_with("::"))
     })
+}
+
+/// A line without its comment and without what stands in its string literals.
+fn code_of(line: &str) -> String {
+    let mut code = String::with_capacity(line.len());
+    let mut in_text = false;
+    let mut letters = line.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if in_text => {
+                letters.next();
+            }
+            '"' => in_text = !in_text,
+            '/' if !in_text && letters.peek() == Some(&'/') => break,
+            _ if in_text => {}
+            _ => code.push(letter),
+        }
+    }
+    code
 }
 
 #[cfg(test)]
@@ -254,7 +274,9 @@ mod tests {
         for line in ["use sqlx::Row;", "    sqlx::query(sql)", "use sqlx;", "waypost_store::sqlx::query(sql)"] {
             assert!(says(line, "sqlx"), "{line}");
         }
-        for line in ["// sqlx::query", "let my_sqlx = 1;", "sqlx_like::query()", "let sqlx = 2;"] {
+        for line in
+            ["// sqlx::query", "let my_sqlx = 1;", "sqlx_like::query()", "let sqlx = 2;", r#"target: "sqlx::query""#]
+        {
             assert!(!says(line, "sqlx"), "{line}");
         }
     }
