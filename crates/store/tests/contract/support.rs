@@ -29,12 +29,11 @@ pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// Runs a case on both databases, as `<name>::sqlite` and `<name>::postgres`.
 macro_rules! on_both_databases {
-    ($(async fn $name:ident($db:ident: &TestDatabase) $body:block)+) => {$(
+    ($(async fn $name:ident($db:ident: &$database:ty) $body:block)+) => {$(
         mod $name {
-            #[allow(unused_imports)]
             use super::*;
 
-            async fn case($db: &crate::support::TestDatabase) $body
+            async fn case($db: &$database) $body
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
@@ -53,7 +52,6 @@ macro_rules! on_both_databases {
 pub struct TestDatabase {
     pub store: Store,
     pub config: StoreConfig,
-    pub clock: ManualClock,
     pub env: Env,
     /// Where it is: SQLite's file, or the name of PostgreSQL's database.
     place: Place,
@@ -93,15 +91,14 @@ impl TestDatabase {
     }
 
     async fn open(url: &str, place: Place) -> Self {
-        let clock = ManualClock::at(START);
-        let env = Env::new(clock.clone(), SystemEntropy);
+        let env = Env::new(ManualClock::at(START), SystemEntropy);
         let config = StoreConfig {
             database_url: SecretString::from(url),
             master_key: MasterKey::new([42; 32]),
             max_connections: 4,
         };
         let store = Store::open(&config, env.clone()).await.unwrap();
-        Self { store, config, clock, env, place, time: AtomicI64::new(START.as_millis()) }
+        Self { store, config, env, place, time: AtomicI64::new(START.as_millis()) }
     }
 
     /// Another store on the same database, as a second process or a restart has it.
