@@ -67,28 +67,10 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
-    use waypost_domain::{EngineKind, Env, SessionStatus};
+    use waypost_domain::Env;
 
     use super::*;
-
-    fn row(env: &Env) -> Session {
-        Session {
-            id: env.new_id(),
-            tenant_id: env.new_id(),
-            name: "sales".to_owned(),
-            engine: EngineKind::Sandbox,
-            status: SessionStatus::Disconnected,
-            linked: false,
-            wanted: false,
-            phone_number: None,
-            lid: None,
-            push_name: None,
-            last_error: None,
-            connected_at: None,
-            created_at: env.now(),
-            updated_at: env.now(),
-        }
-    }
+    use crate::live::a_row as row;
 
     #[test]
     fn the_cache_is_bounded_and_keeps_what_is_in_use() {

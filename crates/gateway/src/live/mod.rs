@@ -7,3 +7,5 @@ mod session;
 pub(crate) use directory::Directory;
 pub(crate) use on_demand::OnDemand;
 pub(crate) use session::{Connection, LiveSession, OpenLink};
+#[cfg(test)]
+pub(crate) use session::{a_row, a_session};

@@ -166,3 +166,52 @@ impl LiveSession {
         self.state_events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
+
+/// A session's row as `create` leaves it.
+#[cfg(test)]
+pub(crate) fn a_row(env: &waypost_domain::Env) -> Session {
+    Session {
+        id: env.new_id(),
+        tenant_id: env.new_id(),
+        name: "sales".to_owned(),
+        engine: EngineKind::Sandbox,
+        status: SessionStatus::Disconnected,
+        linked: false,
+        wanted: false,
+        phone_number: None,
+        lid: None,
+        push_name: None,
+        last_error: None,
+        connected_at: None,
+        created_at: env.now(),
+        updated_at: env.now(),
+    }
+}
+
+/// A session in memory.
+#[cfg(test)]
+pub(crate) fn a_session(env: &waypost_domain::Env) -> Arc<LiveSession> {
+    Arc::new(LiveSession::new(a_row(env)))
+}
+
+#[cfg(test)]
+mod tests {
+    use waypost_domain::Env;
+    use waypost_engine::EndReason;
+
+    use super::*;
+
+    #[test]
+    fn a_flapping_session_has_so_many_events_in_line_and_keeps_the_final_ones() {
+        let session = a_session(&Env::system());
+        session.push_state_event(1, EngineEvent::Ended(EndReason::Replaced));
+        for _ in 0..1000 {
+            session.push_state_event(1, EngineEvent::Connecting);
+        }
+        session.push_state_event(2, EngineEvent::Connected { push_name: None });
+        let events: Vec<_> = std::iter::from_fn(|| session.pop_state_event()).collect();
+        assert_eq!(events.len(), STATE_EVENTS);
+        assert_eq!(events[0], (1, EngineEvent::Ended(EndReason::Replaced)));
+        assert_eq!(events.last(), Some(&(2, EngineEvent::Connected { push_name: None })));
+    }
+}

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, Weak},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -39,6 +40,7 @@ pub struct Sent {
     pub text: String,
 }
 
+type Sink = Arc<dyn EventSink>;
 type Script = Arc<dyn Fn(&Outgoing, usize) -> Behaviour + Send + Sync>;
 
 pub struct Network {
@@ -46,7 +48,8 @@ pub struct Network {
     env: Env,
     script: Mutex<Script>,
     pub sent: watch::Sender<Vec<Sent>>,
-    lines: Mutex<HashMap<SessionId, (Arc<dyn EventSink>, bool)>>,
+    /// Where each session's events go, and whether its connection is up.
+    lines: Mutex<HashMap<SessionId, (Sink, bool)>>,
     pub forgotten: Mutex<Vec<SessionId>>,
     pub logged_out: Mutex<Vec<SessionId>>,
     /// Whether `connect` of a linked session leads to `Connected` by itself.
@@ -183,7 +186,7 @@ impl Link for Line {
         let (network, id) = (&self.network, self.spec.id);
         network.post(id, EngineEvent::Connecting);
         if !self.spec.linked {
-            let expires_at = network.now().plus(std::time::Duration::from_secs(60));
+            let expires_at = network.now().plus(Duration::from_mins(1));
             network.post(id, EngineEvent::Qr { code: "2@scan-me".to_owned(), expires_at });
         } else if *network.answers_logins.lock().unwrap() {
             network.connected(id);
@@ -192,7 +195,7 @@ impl Link for Line {
     }
 
     async fn pairing_code(&self, _number: &PhoneNumber) -> Result<PairingCode, LinkError> {
-        let expires_at = self.network.now().plus(std::time::Duration::from_secs(180));
+        let expires_at = self.network.now().plus(Duration::from_mins(3));
         Ok(PairingCode { code: "ABCD2345".to_owned(), expires_at })
     }
 

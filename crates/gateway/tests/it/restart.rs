@@ -2,6 +2,7 @@
 
 use waypost_domain::{MessageStatus, SessionStatus};
 use waypost_engine::SendFailure;
+use waypost_gateway::lists::{MessageFilter, PageRequest};
 
 use crate::{
     network::Behaviour,
@@ -124,4 +125,27 @@ async fn a_session_that_was_disconnected_on_purpose_stays_so_after_a_restart() {
     world.start().await;
     world.until_session(comes_back, SessionStatus::Connected).await;
     assert_eq!(world.gateway.session_status(world.tenant, stays).await.unwrap(), SessionStatus::Disconnected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_caller_went_away_after_the_commit_is_sent_all_the_same() {
+    let world = World::new().await;
+    let session = world.connected_session().await;
+    for polls in 1..100 {
+        let mut sending = std::pin::pin!(world.try_send(session, ADA, "hi", false));
+        for _ in 0..polls {
+            if futures::poll!(sending.as_mut()).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    // Whatever was committed goes out; nothing new comes to wake the dispatcher.
+    let filter = MessageFilter { session_id: Some(session), ..MessageFilter::default() };
+    let page = PageRequest::Number { page: 1, limit: 100 };
+    let messages = world.gateway.list_messages(world.tenant, filter, page).await.unwrap().items;
+    assert!(!messages.is_empty());
+    for message in messages {
+        world.until(message.id, MessageStatus::Sent).await;
+    }
 }

@@ -6,7 +6,7 @@
 //! messages that are not ours, such as those written on the phone itself, changes nothing.
 //!
 //! Engines may not be held up on their receive path, so [`Recorder::post`] never waits. Past [`QUEUE`] waiting pieces
-//! of evidence it drops them, counts them and says so once: a dropped acknowledgement is mended by sending again under
+//! of evidence it drops them, counts them and says so: a dropped acknowledgement is mended by sending again under
 //! the same id, a dropped receipt leaves a lower status.
 
 mod evidence;
@@ -17,7 +17,7 @@ mod states;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -58,13 +58,12 @@ pub(crate) struct Recorder {
     queue: mpsc::Sender<Record>,
     waiting: Mutex<Option<mpsc::Receiver<Record>>>,
     dropped: AtomicU64,
-    dropping: AtomicBool,
 }
 
 impl Default for Recorder {
     fn default() -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        Self { queue, waiting: Mutex::new(Some(waiting)), dropped: AtomicU64::new(0), dropping: AtomicBool::new(false) }
+        Self { queue, waiting: Mutex::new(Some(waiting)), dropped: AtomicU64::new(0) }
     }
 }
 
@@ -74,11 +73,12 @@ impl Recorder {
         let count = evidence.len() as u64;
         let entry = Entry { session: session.clone(), evidence, done: None };
         if self.queue.try_send(Record::Entry(entry)).is_ok() {
-            self.dropping.store(false, Ordering::Relaxed);
             return true;
         }
-        let dropped = self.dropped.fetch_add(count, Ordering::Relaxed) + count;
-        if !self.dropping.swap(true, Ordering::Relaxed) {
+        let before = self.dropped.fetch_add(count, Ordering::Relaxed);
+        let dropped = before + count;
+        // Said at the first loss and at every doubling, so that a flood of losses is not a flood of lines.
+        if before.checked_ilog2() != dropped.checked_ilog2() {
             tracing::error!(
                 tenant.id = %session.tenant_id, session.id = %session.id, dropped,
                 "acknowledgements and receipts are dropped: the database does not keep up",
@@ -203,5 +203,37 @@ fn log_failures(batch: &[Record], outcomes: &[EvidenceOutcome]) {
             tenant.id = %session.tenant_id, session.id = %session.id, message.id = id, message.wa_id = wa_id,
             code = failure.code.as_str(), reason = failure.reason, "a message failed",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waypost_domain::{Env, MessageStatus};
+
+    use super::*;
+    use crate::live::a_session;
+
+    #[test]
+    fn an_engine_is_never_held_up_and_what_is_too_much_is_counted() {
+        let env = Env::system();
+        let session = a_session(&env);
+        let recorder = Recorder::default();
+        let acked = || {
+            vec![Evidence {
+                session_id: session.id,
+                message: MessageRef::Wire(env.new_wa_message_id()),
+                change: StatusChange::To(MessageStatus::Sent),
+                at: env.now(),
+                reason: None,
+            }]
+        };
+        for _ in 0..QUEUE {
+            assert!(recorder.post(&session, acked()));
+        }
+        assert_eq!(recorder.dropped(), 0);
+        for _ in 0..3 {
+            assert!(!recorder.post(&session, acked()));
+        }
+        assert_eq!(recorder.dropped(), 3);
     }
 }
