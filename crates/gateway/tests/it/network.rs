@@ -206,12 +206,13 @@ impl Link for Line {
         let Content::Text { text } = &message.content else { unreachable!("only texts are sent") };
         let sent =
             Sent { session: self.spec.id, to: message.to.clone(), wa_id: message.wa_id.clone(), text: text.clone() };
+        // Chosen before anybody hears of the call, so that a test may change its mind for the next one.
+        let script = self.network.script.lock().unwrap().clone();
         let mut earlier = 0;
         self.network.sent.send_modify(|all| {
             earlier = all.iter().filter(|other| other.wa_id == sent.wa_id).count();
             all.push(sent);
         });
-        let script = self.network.script.lock().unwrap().clone();
         self.act(script(message, earlier), message).await
     }
 
