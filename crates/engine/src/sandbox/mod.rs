@@ -13,11 +13,10 @@
 //!   in +1 555 0xx xxxx: no exchange code of the North American plan starts with 0 (NANPA, "Central Office Code
 //!   Assignment Guidelines"), so none of them can be a telephone.
 //! - **A repeat is shown once.** A message that comes again under its id is acknowledged and receipted again, as on the
-//!   wire, but answered once. The memory for that is bounded ([`MAX_REMEMBERED`](network::MAX_REMEMBERED)) and ends with the
-//!   process.
+//!   wire, but answered once. The memory for that is bounded (`network.rs`) and ends with the process.
 //! - **It costs nothing when unused.** An idle session has no task; one timer task serves the whole engine
 //!   and ends when nothing is under way. What is under way is bounded per session and in all
-//!   ([`timer`]); past the bound a send is told to come again.
+//!   (`timer.rs`); past the bound a send is told to come again.
 
 mod line;
 mod link;

@@ -1,0 +1,98 @@
+//! `waypost config`: every setting, as a TOML file that `--config` reads. What has its default is commented out, and
+//! secrets are masked.
+
+use std::io::Write;
+
+use crate::{
+    cli::Given,
+    config::{
+        Config,
+        layers::{Layers, Source, Value},
+        settings::{SETTINGS, Setting},
+    },
+};
+
+/// Shows the configuration of this process, and fails where it is wrong.
+pub fn run(given: &Given, out: impl Write) -> anyhow::Result<()> {
+    let layers = super::layers(given)?;
+    show(&layers, out)?;
+    for warning in &layers.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Config::from_layers(&layers)?;
+    Ok(())
+}
+
+fn show(layers: &Layers, mut out: impl Write) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "# The configuration of waypost {}. A flag wins over the environment, the environment over this file.",
+        env!("CARGO_PKG_VERSION")
+    )?;
+    for setting in SETTINGS {
+        writeln!(out, "\n# {}.", setting.meaning)?;
+        writeln!(out, "# {}, --{} {}", setting.env_names(), setting.flag(), setting.value)?;
+        writeln!(out, "{}", line(setting, layers.value(setting.key)))?;
+    }
+    Ok(())
+}
+
+fn line(setting: &Setting, Value { text, source }: &Value) -> String {
+    let is_bare = matches!(setting.value, "NUMBER" | "BOOLEAN");
+    let written = match text.as_str() {
+        _ if setting.secret && !text.is_empty() => "\"…\"".to_owned(),
+        bare if is_bare => bare.to_owned(),
+        // JSON's strings are TOML's basic strings.
+        quoted => serde_json::Value::from(quoted).to_string(),
+    };
+    let line = format!("{} = {written}", setting.key);
+    match source {
+        Source::Default => format!("# {line}"),
+        source if setting.secret => format!("# {line} # hidden; from {source}"),
+        source => format!("{line} # from {source}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn shown(environment: &[(&str, &str)]) -> String {
+        let environment = environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        let layers = Layers::read(None, &environment, &BTreeMap::new()).unwrap();
+        let mut page = Vec::new();
+        show(&layers, &mut page).unwrap();
+        String::from_utf8(page).unwrap()
+    }
+
+    #[test]
+    fn every_setting_is_shown_with_its_three_names_and_its_default() {
+        let page = shown(&[]);
+        for setting in SETTINGS {
+            assert!(page.contains(&setting.env_name()), "{}", setting.key);
+            assert!(page.contains(&format!("--{} ", setting.flag())), "{}", setting.key);
+            assert!(page.contains(&format!("\n# {} = ", setting.key)), "{}", setting.key);
+        }
+        assert!(page.contains("# listen = \"127.0.0.1:3000\""));
+        assert!(page.contains("# WAYPOST_DATABASE_URL or DATABASE_URL, --database-url URL"));
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let key = "ab".repeat(32);
+        let page = shown(&[("WAYPOST_MASTER_KEY", &key), ("DATABASE_URL", "postgres://me:hunter2@db/waypost")]);
+        assert!(!page.contains(&key) && !page.contains("hunter2"), "{page}");
+        assert!(page.contains("# master_key = \"…\" # hidden; from WAYPOST_MASTER_KEY in the environment"));
+    }
+
+    #[test]
+    fn what_is_shown_is_a_configuration_file_that_says_the_same() {
+        let page = shown(&[("WAYPOST_SEND_ATTEMPTS", "7"), ("WAYPOST_DATA_DIR", "/srv/\"way\\post\"")]);
+        let table: toml::Table = page.parse().unwrap();
+        assert_eq!(table.len(), 2);
+        assert_eq!(table["send_attempts"].as_integer(), Some(7));
+        assert_eq!(table["data_dir"].as_str(), Some("/srv/\"way\\post\""));
+    }
+}

@@ -1,0 +1,101 @@
+//! `waypost serve`: start, serve, stop.
+//!
+//! The stop keeps what was promised: no new connection is taken, requests that are being answered are finished within
+//! the grace, then the loops end, what the network said is written, and the database is closed. A second signal ends
+//! the process at once; what is unfinished then is a row, and the next start goes on from it.
+
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::Given,
+    config::Config,
+    data_dir::DataDir,
+    http, telemetry,
+    wire::{self, Parts},
+};
+
+/// How long tasks off the runtime (a password that is being hashed) may hold up the end.
+const LAST_TASKS: Duration = Duration::from_secs(2);
+
+/// What the process answers when it is told to stop a second time: 128 + SIGINT, as a shell would.
+const STOPPED_AT_ONCE: i32 = 130;
+
+/// Runs the server until it is told to stop.
+pub fn run(given: &Given) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let layers = super::layers(given)?;
+    let config = Config::from_layers(&layers)?;
+    telemetry::start(&config.log);
+    for warning in &layers.warnings {
+        tracing::warn!("{warning}");
+    }
+    // Two providers in one process would be a panic at the first TLS connection: this is the only one that is linked.
+    let installed = rustls::crypto::ring::default_provider().install_default();
+    installed.map_err(|_| anyhow::anyhow!("a TLS provider was installed before ours"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(&config, started));
+    runtime.shutdown_timeout(LAST_TASKS);
+    served
+}
+
+async fn serve(config: &Config, started: Instant) -> anyhow::Result<()> {
+    // Held to the end: it is the lock on the data folder.
+    let folder = DataDir::open(&config.data_dir)?;
+    let stop = stop_on_signal()?;
+    let Parts { store, gateway, router, database } = wire::build(config, &folder).await?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}: choose another address with WAYPOST_LISTEN", config.listen))?;
+    let address = listener.local_addr()?;
+    let stop_loops = CancellationToken::new();
+    let loops = gateway.start(stop_loops.clone()).await?;
+
+    let took = started.elapsed().as_millis();
+    let line = format!(
+        "Waypost {} listens on http://{address} (API documentation: http://{address}/api/docs), {database}, started in {took} ms",
+        env!("CARGO_PKG_VERSION")
+    );
+    // Whoever started the server may have closed its output.
+    let _ = writeln!(std::io::stdout(), "{line}");
+
+    let limits = http::Limits { max_connections: config.max_connections, grace: config.shutdown_grace };
+    http::serve(listener, router, limits, stop).await;
+    tracing::info!("stopping: no more requests; the sessions disconnect");
+    stop_loops.cancel();
+    loops.stopped().await;
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// A token that SIGTERM or SIGINT cancels.
+fn stop_on_signal() -> std::io::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let token = stop.clone();
+    tokio::spawn(async move {
+        for times in 1.. {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if times > 1 {
+                tracing::warn!("told to stop a second time: stopping at once");
+                std::process::exit(STOPPED_AT_ONCE);
+            }
+            token.cancel();
+        }
+    });
+    Ok(stop)
+}

@@ -1,0 +1,178 @@
+//! The configuration: one table of settings ([`settings`]), four places to write them ([`layers`]), typed once here.
+
+pub mod layers;
+pub mod settings;
+pub mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+
+use axum::http::{HeaderName, HeaderValue};
+use secrecy::SecretString;
+use waypost_api::ApiConfig;
+use waypost_engine::sandbox::SandboxDelays;
+use waypost_engine_whatsapp::WhatsappConfig;
+use waypost_gateway::GatewayConfig;
+
+use layers::{ConfigError, Layers};
+
+/// Everything an operator can set, read and checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// HTTP connections at a time.
+    pub max_connections: usize,
+    /// How long requests may take to finish at shutdown.
+    pub shutdown_grace: Duration,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// The database, where it is not the one in the data folder.
+    pub database_url: Option<SecretString>,
+    /// Connections to the database.
+    pub database_max_connections: u32,
+    /// The key that encrypts secrets at rest.
+    pub master_key: KeySource,
+    /// The key that signs access tokens.
+    pub token_key: KeySource,
+    /// What the gateway may be told.
+    pub gateway: GatewayConfig,
+    /// What the HTTP surface may be told.
+    pub api: ApiConfig,
+    /// What the WhatsApp engine may be told.
+    pub whatsapp: WhatsappConfig,
+    /// The pace of pretend phones.
+    pub sandbox: SandboxDelays,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// Where a key comes from: given as it is, or in a file; else it is kept in the data folder.
+#[derive(Debug, Clone)]
+pub struct KeySource {
+    /// The key itself.
+    pub given: Option<SecretString>,
+    /// A file with the key.
+    pub file: Option<PathBuf>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A level or a filter.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads every setting.
+    pub fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
+        let count = |key, least, most| layers.get(key, |text| values::number::<u32>(text, least, most));
+        Ok(Self {
+            listen: layers.get("listen", address)?,
+            max_connections: layers.get("max_connections", |text| values::number(text, 1, 1_000_000))?,
+            shutdown_grace: layers.get("shutdown_grace", values::duration)?,
+            data_dir: layers.get("data_dir", path)?,
+            database_url: layers.get_set("database_url", database_url)?,
+            database_max_connections: count("database_max_connections", 1, 1_000)?,
+            master_key: key_source(layers, "master_key", "master_key_file")?,
+            token_key: key_source(layers, "token_key", "token_key_file")?,
+            gateway: GatewayConfig {
+                registration_open: layers.get("registration_open", values::boolean)?,
+                access_token_life: layers.get("access_token_life", values::lasting)?,
+                refresh_token_life: layers.get("refresh_token_life", values::lasting)?,
+                ack_timeout: layers.get("ack_timeout", values::lasting)?,
+                send_attempts: count("send_attempts", 1, 100)?,
+                max_sessions_per_tenant: Some(count("max_sessions_per_tenant", 0, u32::MAX)?).filter(|most| *most > 0),
+                ..GatewayConfig::default()
+            },
+            api: ApiConfig {
+                requests_per_minute: NonZeroU32::new(count("rate_limit_per_minute", 0, u32::MAX)?),
+                client_address_header: layers.get_set("client_address_header", header_name)?,
+                cors_origins: layers.get_set("cors_origins", origins)?.unwrap_or_default(),
+                ..ApiConfig::default()
+            },
+            whatsapp: WhatsappConfig {
+                version: layers.get_set("whatsapp_version", values::version)?,
+                #[cfg(feature = "wire-sim")]
+                url: layers.get_set("whatsapp_url", |url| Ok(url.to_owned()))?,
+                ..WhatsappConfig::default()
+            },
+            sandbox: sandbox(layers)?,
+            log: LogConfig {
+                level: layers.get("log_level", crate::telemetry::check_filter)?,
+                format: layers.get("log_format", |text| match text {
+                    "text" => Ok(LogFormat::Text),
+                    "json" => Ok(LogFormat::Json),
+                    _ => Err("must be text or json".to_owned()),
+                })?,
+            },
+        })
+    }
+}
+
+fn sandbox(layers: &Layers) -> Result<SandboxDelays, ConfigError> {
+    if layers.get("sandbox_fast", values::boolean)? {
+        return Ok(SandboxDelays::NONE);
+    }
+    Ok(SandboxDelays {
+        ack: layers.get("sandbox_ack_delay", values::duration)?,
+        delivered: layers.get("sandbox_delivered_delay", values::duration)?,
+        read: layers.get("sandbox_read_delay", values::duration)?,
+        reply: layers.get("sandbox_reply_delay", values::duration)?,
+        ..SandboxDelays::default()
+    })
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:3000 or [::]:3000".to_owned())
+}
+
+// The readers of settings all have the same form.
+#[expect(clippy::unnecessary_wraps)]
+fn path(text: &str) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
+}
+
+fn database_url(text: &str) -> Result<SecretString, String> {
+    let known = ["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    let url = known.then(|| SecretString::from(text));
+    url.ok_or_else(|| "must start with sqlite:// or postgres://".to_owned())
+}
+
+fn header_name(text: &str) -> Result<HeaderName, String> {
+    text.parse().map_err(|_| "must be the name of an HTTP header, such as x-forwarded-for".to_owned())
+}
+
+fn origins(text: &str) -> Result<Vec<HeaderValue>, String> {
+    let origin = |text: &str| {
+        let is_one = text.starts_with("http://") || text.starts_with("https://");
+        text.trim_end_matches('/').parse().ok().filter(|_| is_one)
+    };
+    let origins: Option<_> = text.split(',').map(str::trim).map(origin).collect();
+    origins.ok_or_else(|| "must be web origins with commas between them, such as https://app.example.com".to_owned())
+}
+
+fn key_source(layers: &Layers, key: &'static str, file: &'static str) -> Result<KeySource, ConfigError> {
+    let source = KeySource {
+        given: layers.get_set(key, |text| values::key(text).map(|_| SecretString::from(text)))?,
+        file: layers.get_set(file, path)?,
+    };
+    if source.given.is_some() && source.file.is_some() {
+        let why = format!("and {key} (from {}) say the same thing twice: set one of them", layers.value(key).source);
+        return Err(ConfigError::Invalid { key: file, from: layers.value(file).source.clone(), why });
+    }
+    Ok(source)
+}

@@ -1,0 +1,150 @@
+//! Every setting: its name, its default, its meaning. The name is the same everywhere: `listen` in the TOML file,
+//! `WAYPOST_LISTEN` in the environment, `--listen` on the command line.
+
+/// A setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name in the TOML file.
+    pub key: &'static str,
+    /// What its value is, for the help: `ADDRESS`, `DURATION`, …
+    pub value: &'static str,
+    /// Its default, as it would be written; empty where it is unset by default.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+    /// Whether its value may never be shown.
+    pub secret: bool,
+}
+
+impl Setting {
+    /// Its name in the environment.
+    pub fn env_name(&self) -> String {
+        format!("WAYPOST_{}", self.key.to_uppercase())
+    }
+
+    /// A second name in the environment, which the world expects; the first one wins.
+    pub fn env_alias(&self) -> Option<&'static str> {
+        (self.key == "database_url").then_some("DATABASE_URL")
+    }
+
+    /// All its names in the environment, for the help.
+    pub fn env_names(&self) -> String {
+        let ours = self.env_name();
+        self.env_alias().map_or_else(|| ours.clone(), |alias| format!("{ours} or {alias}"))
+    }
+
+    /// Its name on the command line, without the dashes.
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+}
+
+const fn plain(key: &'static str, value: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { key, value, default, meaning, secret: false }
+}
+
+const fn secret(key: &'static str, value: &'static str, meaning: &'static str) -> Setting {
+    Setting { key, value, default: "", meaning, secret: true }
+}
+
+/// The setting that only a `wire-sim` build has.
+pub const WHATSAPP_URL: Setting =
+    plain("whatsapp_url", "URL", "", "Where WhatsApp is: a simulator on this machine (ws:// or wss://, loopback only)");
+
+/// Every setting of this build, in the order in which they are shown.
+pub const SETTINGS: &[Setting] = &[
+    plain("listen", "ADDRESS", "127.0.0.1:3000", "Address and port to listen on; port 0 takes a free one"),
+    plain("max_connections", "NUMBER", "10000", "HTTP connections at a time; more wait to be accepted"),
+    plain("shutdown_grace", "DURATION", "10s", "How long requests may take to finish at shutdown"),
+    plain("data_dir", "PATH", "./data", "Folder for the database, the keys and the lock file"),
+    secret("database_url", "URL", "sqlite://PATH or postgres://…; unset: waypost.db in the data folder"),
+    plain("database_max_connections", "NUMBER", "8", "Connections for reading (SQLite) or in all (PostgreSQL)"),
+    secret("master_key", "KEY", "Key that encrypts secrets at rest, 32 bytes in base64 or hex; unset: kept in a file"),
+    plain(
+        "master_key_file",
+        "PATH",
+        "",
+        "File with the master key; unset: master.key in the data folder, made at first",
+    ),
+    secret("token_key", "KEY", "Key that signs access tokens, 32 bytes in base64 or hex; unset: kept in a file"),
+    plain("token_key_file", "PATH", "", "File with the token key; unset: token.key in the data folder, made at first"),
+    plain("registration_open", "BOOLEAN", "true", "Whether strangers may register"),
+    plain("access_token_life", "DURATION", "15m", "How long an access token works"),
+    plain("refresh_token_life", "DURATION", "30d", "How long a refresh token works"),
+    plain("rate_limit_per_minute", "NUMBER", "6000000", "Requests a minute that a tenant may make; 0 for no limit"),
+    plain(
+        "client_address_header",
+        "NAME",
+        "",
+        "Header in which your reverse proxy names the client; unset: none is believed",
+    ),
+    plain("cors_origins", "ORIGINS", "", "Web origins whose pages may call the API, with commas between them"),
+    plain("max_sessions_per_tenant", "NUMBER", "0", "Sessions that a tenant may have; 0 for no limit"),
+    plain("ack_timeout", "DURATION", "30s", "How long WhatsApp may take to acknowledge before a message is sent again"),
+    plain("send_attempts", "NUMBER", "3", "How often a message is sent in all before it fails with NO_ACK"),
+    plain("whatsapp_version", "VERSION", "", "WhatsApp Web's version, such as 2.3000.1023456789; unset: looked up"),
+    #[cfg(feature = "wire-sim")]
+    WHATSAPP_URL,
+    plain("sandbox_fast", "BOOLEAN", "false", "Sandbox: no delays at all"),
+    plain("sandbox_ack_delay", "DURATION", "50ms", "Sandbox: until a message is acknowledged"),
+    plain("sandbox_delivered_delay", "DURATION", "150ms", "Sandbox: until it is delivered"),
+    plain("sandbox_read_delay", "DURATION", "400ms", "Sandbox: until it is read"),
+    plain("sandbox_reply_delay", "DURATION", "600ms", "Sandbox: until its answer comes in"),
+    plain(
+        "log_level",
+        "FILTER",
+        "info",
+        "error, warn, info, debug, trace, or a filter such as info,waypost_gateway=debug",
+    ),
+    plain("log_format", "FORMAT", "text", "text or json"),
+];
+
+/// The setting with this name.
+pub fn setting(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// The name among `names` that `written` was probably meant to be.
+pub fn nearest<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    names.map(|name| (distance(written, name), name)).filter(|(distance, _)| *distance <= 3).min().map(|(_, name)| name)
+}
+
+/// How many letters must be changed, added or dropped to make one word the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_has_the_same_name_everywhere() {
+        let setting = setting("rate_limit_per_minute").unwrap();
+        assert_eq!(setting.env_name(), "WAYPOST_RATE_LIMIT_PER_MINUTE");
+        assert_eq!(setting.flag(), "rate-limit-per-minute");
+    }
+
+    #[test]
+    fn a_mistyped_name_is_recognised() {
+        let names = || SETTINGS.iter().map(|setting| setting.key);
+        assert_eq!(nearest("registraton_open", names()), Some("registration_open"));
+        assert_eq!(nearest("listen_address_of_the_server", names()), None);
+    }
+
+    #[test]
+    fn the_simulator_can_be_named_in_wire_sim_builds_only() {
+        assert_eq!(setting("whatsapp_url").is_some(), cfg!(feature = "wire-sim"));
+    }
+}

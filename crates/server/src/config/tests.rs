@@ -1,0 +1,171 @@
+//! The layers together, as an operator uses them.
+
+use std::{collections::BTreeMap, io::Write};
+
+use rstest::rstest;
+use secrecy::ExposeSecret;
+
+use super::{layers::Source, settings::SETTINGS, *};
+
+#[derive(Default)]
+struct Written {
+    file: Option<tempfile::NamedTempFile>,
+    environment: BTreeMap<String, String>,
+    flags: BTreeMap<&'static str, String>,
+}
+
+impl Written {
+    fn file(mut self, toml: &str) -> Self {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(toml.as_bytes()).unwrap();
+        self.file = Some(file);
+        self
+    }
+
+    fn env(mut self, name: &str, text: &str) -> Self {
+        self.environment.insert(name.to_owned(), text.to_owned());
+        self
+    }
+
+    fn flag(mut self, key: &'static str, text: &str) -> Self {
+        self.flags.insert(key, text.to_owned());
+        self
+    }
+
+    fn layers(&self) -> Result<Layers, ConfigError> {
+        Layers::read(self.file.as_ref().map(tempfile::NamedTempFile::path), &self.environment, &self.flags)
+    }
+
+    fn config(&self) -> Result<Config, ConfigError> {
+        self.layers().and_then(|layers| Config::from_layers(&layers))
+    }
+
+    fn refusal(&self) -> String {
+        self.config().unwrap_err().to_string()
+    }
+}
+
+#[test]
+fn without_any_setting_the_defaults_of_the_contract_hold() {
+    let config = Written::default().config().unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
+    assert_eq!(config.data_dir, PathBuf::from("./data"));
+    assert!(config.database_url.is_none());
+    assert_eq!(config.gateway.access_token_life, GatewayConfig::default().access_token_life);
+    assert_eq!(config.gateway.refresh_token_life, GatewayConfig::default().refresh_token_life);
+    assert_eq!(config.gateway.ack_timeout, GatewayConfig::default().ack_timeout);
+    assert_eq!(config.gateway.send_attempts, GatewayConfig::default().send_attempts);
+    assert_eq!(config.gateway.max_sessions_per_tenant, None);
+    assert_eq!(config.sandbox, SandboxDelays::default());
+    assert_eq!(config.api.requests_per_minute, ApiConfig::default().requests_per_minute);
+    assert_eq!(config.api.client_address_header, None);
+    assert!(config.api.cors_origins.is_empty());
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file() {
+    let written = Written::default().file("listen = \"127.0.0.1:1\"\nsend_attempts = 5\nregistration_open = false");
+    assert_eq!(written.config().unwrap().listen.port(), 1);
+    let written = written.env("WAYPOST_LISTEN", "127.0.0.1:2");
+    assert_eq!(written.config().unwrap().listen.port(), 2);
+    let written = written.flag("listen", "127.0.0.1:3");
+    let config = written.config().unwrap();
+    assert_eq!(config.listen.port(), 3);
+    assert_eq!(config.gateway.send_attempts, 5);
+    assert!(!config.gateway.registration_open);
+    assert_eq!(written.layers().unwrap().value("listen").source, Source::Flag("listen".to_owned()));
+}
+
+#[test]
+fn the_database_is_named_by_either_variable_and_ours_wins() {
+    let url = |written: &Written| written.config().unwrap().database_url.unwrap().expose_secret().to_owned();
+    let written = Written::default().env("DATABASE_URL", "postgres://a");
+    assert_eq!(url(&written), "postgres://a");
+    assert_eq!(url(&written.env("WAYPOST_DATABASE_URL", "sqlite://b")), "sqlite://b");
+}
+
+#[test]
+fn an_empty_value_counts_as_none() {
+    let written = Written::default().file("listen = \"127.0.0.1:1\"").env("WAYPOST_LISTEN", "").env("DATABASE_URL", "");
+    let config = written.config().unwrap();
+    assert_eq!(config.listen.port(), 1);
+    assert!(config.database_url.is_none());
+}
+
+#[rstest]
+#[case("WAYPOST_LISTEN", "3000", "an IP address and a port")]
+#[case("WAYPOST_DATABASE_URL", "mysql://x", "must start with sqlite:// or postgres://")]
+#[case("WAYPOST_SEND_ATTEMPTS", "0", "from 1 to 100")]
+#[case("WAYPOST_ACK_TIMEOUT", "0s", "must not be zero")]
+#[case("WAYPOST_REGISTRATION_OPEN", "maybe", "true or false")]
+#[case("WAYPOST_MASTER_KEY", "hunter2", "32 bytes in base64 or hex")]
+#[case("WAYPOST_WHATSAPP_VERSION", "new", "three numbers")]
+#[case("WAYPOST_CORS_ORIGINS", "https://a.example, b.example", "web origins")]
+#[case("WAYPOST_CLIENT_ADDRESS_HEADER", "two words", "name of an HTTP header")]
+#[case("WAYPOST_LOG_FORMAT", "xml", "text or json")]
+#[case("WAYPOST_LOG_LEVEL", "=====", "must be a level")]
+fn a_wrong_value_is_refused_and_the_refusal_says_where_it_stands_without_repeating_it(
+    #[case] name: &str,
+    #[case] text: &str,
+    #[case] must: &str,
+) {
+    let refusal = Written::default().env(name, text).refusal();
+    assert!(refusal.contains(&format!("(from {name} in the environment)")), "{refusal}");
+    assert!(refusal.contains(must), "{refusal}");
+    assert!(name != "WAYPOST_MASTER_KEY" || !refusal.contains(text), "{refusal}");
+}
+
+#[test]
+fn an_unknown_key_in_the_file_is_refused_with_the_one_that_was_meant() {
+    let refusal = Written::default().file("registraton_open = false").refusal();
+    assert!(refusal.contains("there is no setting \"registraton_open\"; did you mean \"registration_open\"?"));
+}
+
+#[test]
+fn an_unknown_name_in_the_environment_is_warned_of() {
+    let written = Written::default().env("WAYPOST_REGISTRATON_OPEN", "false").env("WAYPOST_SERVICE_HOST", "10.0.0.1");
+    let warnings = written.layers().unwrap().warnings;
+    assert_eq!(
+        warnings,
+        [
+            "there is no setting WAYPOST_REGISTRATON_OPEN; it is ignored; did you mean WAYPOST_REGISTRATION_OPEN?",
+            "there is no setting WAYPOST_SERVICE_HOST; it is ignored",
+        ]
+    );
+}
+
+#[rstest]
+#[case("listen = [1]", "must be a string, a number or a boolean")]
+#[case("\n\nlisten =", "in line 3")]
+fn a_file_that_makes_no_sense_is_refused(#[case] toml: &str, #[case] says: &str) {
+    let refusal = Written::default().file(toml).refusal();
+    assert!(refusal.contains(says), "{refusal}");
+}
+
+#[test]
+fn a_key_may_not_be_given_twice() {
+    let key = "ab".repeat(32);
+    let written = Written::default().env("WAYPOST_MASTER_KEY", &key).env("WAYPOST_MASTER_KEY_FILE", "/k");
+    assert!(written.refusal().contains("set one of them"));
+}
+
+#[test]
+fn a_fast_sandbox_has_no_delays() {
+    let config = Written::default().env("WAYPOST_SANDBOX_FAST", "true").config().unwrap();
+    assert_eq!(config.sandbox, SandboxDelays::NONE);
+}
+
+#[cfg(not(feature = "wire-sim"))]
+#[rstest]
+#[case(Written::default().env("WAYPOST_WHATSAPP_URL", "ws://127.0.0.1:1"))]
+#[case(Written::default().file("whatsapp_url = \"ws://127.0.0.1:1\""))]
+fn a_build_for_users_refuses_to_be_pointed_at_a_simulator(#[case] written: Written) {
+    assert!(written.refusal().contains("works only in a build for tests"));
+}
+
+#[test]
+fn no_two_settings_share_a_name() {
+    for (n, one) in SETTINGS.iter().enumerate() {
+        assert!(SETTINGS[n + 1..].iter().all(|other| other.key != one.key), "{}", one.key);
+    }
+}

@@ -1,0 +1,127 @@
+//! The log: one line for each thing that happened, as text or as JSON, on standard error.
+//!
+//! It never carries key material: what `wacore_libsignal` logs (raw LIDs, identity and ratchet keys, at WARN and above:
+//! notes/wire.md 1.6) is dropped whatever the filter says. Records of the `log` crate, which whatsapp-rust writes, come
+//! through the same filter.
+
+use std::io::IsTerminal;
+
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{LevelFilter, filter_fn},
+    fmt::MakeWriter,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use crate::config::{LogConfig, LogFormat};
+
+/// What is quieter than the rest unless the filter names it: other people's crates at INFO tell of every statement and
+/// every connection.
+const QUIET: &str =
+    "sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,h2=warn,rustls=warn,whatsapp_rust=warn,wacore=warn,";
+
+/// The crate whose lines carry key material.
+const NEVER: &str = "wacore_libsignal";
+
+/// Starts the log.
+pub fn start(config: &LogConfig) {
+    subscriber(config, std::io::stderr, std::io::stderr().is_terminal()).init();
+}
+
+fn subscriber<W>(config: &LogConfig, writer: W, colours: bool) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::new(format!("{QUIET}{}", config.level));
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(lines).with(filter).with(filter_fn(may_be_logged))
+}
+
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    metadata.target() != NEVER && !metadata.target().starts_with("wacore_libsignal::")
+}
+
+/// Whether a text is a level or a filter.
+pub fn check_filter(text: &str) -> Result<String, String> {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let understood = |word: &str| match word.rsplit_once('=') {
+        None => word.parse::<LevelFilter>().is_ok(),
+        Some((target, level)) => !target.is_empty() && level.parse::<LevelFilter>().is_ok(),
+    };
+    if words.clone().count() > 0 && words.clone().all(understood) && EnvFilter::try_new(text).is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err("must be a level (error, warn, info, debug, trace, off) or a filter such as info,waypost_gateway=debug"
+            .to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(level: &str, format: LogFormat, act: impl FnOnce()) -> String {
+        let page = Page::default();
+        let writer = page.clone();
+        let config = LogConfig { level: level.to_owned(), format };
+        tracing::subscriber::with_default(subscriber(&config, move || writer.clone(), false), act);
+        String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn what_carries_key_material_is_never_logged_whatever_the_filter_says() {
+        let page = logged("trace,wacore_libsignal=trace", LogFormat::Text, || {
+            tracing::error!(target: "wacore_libsignal", "secret 1");
+            tracing::error!(target: "wacore_libsignal::protocol::session", "secret 2");
+            tracing::error!(target: "whatsapp_rust", "harmless");
+        });
+        assert!(page.contains("harmless"));
+        assert!(!page.contains("secret"), "{page}");
+    }
+
+    #[test]
+    fn the_crates_of_others_are_quiet_until_they_are_named() {
+        let act = || tracing::info!(target: "sqlx::query", "select");
+        assert_eq!(logged("info", LogFormat::Text, act), "");
+        assert!(logged("info,sqlx=info", LogFormat::Text, act).contains("select"));
+    }
+
+    #[test]
+    fn json_lines_carry_their_fields() {
+        let line = logged("info", LogFormat::Json, || tracing::info!(session.id = "x", "connected"));
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&line["message"], &line["session.id"]), (&"connected".into(), &"x".into()));
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_refused() {
+        for filter in ["info", "INFO", "off", "warn,waypost_api=debug", "waypost_api::v1=trace"] {
+            assert!(check_filter(filter).is_ok(), "{filter}");
+        }
+        for wrong in ["", "loud", "waypost_api=loud", "=info", ","] {
+            assert!(check_filter(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The binary as an operator meets it: how it starts, refuses and stops. What it serves is tested in `tests/`.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+/// A `waypost serve` that dies with its handle.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+fn waypost(data: &Path, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waypost"));
+    command
+        .env_clear()
+        .current_dir(data)
+        .env("WAYPOST_LISTEN", "127.0.0.1:0")
+        .env("WAYPOST_DATA_DIR", data.join("data"));
+    command.envs(settings.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+impl Server {
+    fn start(data: &Path) -> Self {
+        let mut child = waypost(data, &[]).arg("serve").stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (_, after) = line.split_once("http://").unwrap_or_else(|| panic!("no address in {line:?}"));
+        let address = after.split_whitespace().next().unwrap().to_owned();
+        Self { child, address }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn stop(mut self) -> bool {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        told.success() && self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a server that does not start says.
+fn refusal(data: &Path, settings: &[(&str, &str)]) -> String {
+    let Output { status, stderr, .. } = waypost(data, settings).arg("serve").output().unwrap();
+    assert!(!status.success());
+    String::from_utf8(stderr).unwrap()
+}
+
+#[test]
+fn it_starts_on_an_empty_folder_answers_and_stops_when_told_to_and_again() {
+    let data = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let server = Server::start(data.path());
+        assert!(server.get("/health/ready").starts_with("HTTP/1.1 200"));
+        assert!(server.get("/api/docs/").starts_with("HTTP/1.1 200"));
+        assert!(server.get("/api/auth/me").starts_with("HTTP/1.1 401"));
+        assert!(server.stop());
+    }
+    for made in ["waypost.db", "master.key", "token.key", "waypost.lock"] {
+        assert!(data.path().join("data").join(made).exists(), "{made}");
+    }
+}
+
+#[test]
+fn a_second_process_on_the_same_folder_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let _first = Server::start(data.path());
+    let refusal = refusal(data.path(), &[]);
+    assert!(refusal.contains("another waypost uses the data folder"), "{refusal}");
+}
+
+#[test]
+fn an_address_in_use_is_refused_with_what_to_do() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let refusal = refusal(data.path(), &[("WAYPOST_LISTEN", &taken.local_addr().unwrap().to_string())]);
+    assert!(refusal.contains("cannot listen on") && refusal.contains("WAYPOST_LISTEN"), "{refusal}");
+}
+
+#[test]
+fn an_unreachable_database_is_refused_without_its_password() {
+    let data = tempfile::tempdir().unwrap();
+    // Nobody listens on a port that was free a moment ago and is not bound by us.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("postgres://waypost:hunter2@{free}/waypost");
+    let refusal = refusal(data.path(), &[("DATABASE_URL", &url)]);
+    assert!(refusal.contains(&format!("cannot open PostgreSQL at {free}/waypost")), "{refusal}");
+    assert!(refusal.contains("DATABASE_URL") && !refusal.contains("hunter2"), "{refusal}");
+}
+
+#[test]
+fn a_database_made_with_another_master_key_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    assert!(Server::start(data.path()).stop());
+    std::fs::remove_file(data.path().join("data/master.key")).unwrap();
+    let refusal = refusal(data.path(), &[]);
+    assert!(refusal.contains("another master key"), "{refusal}");
+}
+
+#[test]
+fn a_wrong_setting_is_refused_before_anything_is_made() {
+    let data = tempfile::tempdir().unwrap();
+    let refusal = refusal(data.path(), &[("WAYPOST_ACK_TIMEOUT", "soon")]);
+    assert!(refusal.contains("ack_timeout (from WAYPOST_ACK_TIMEOUT in the environment)"), "{refusal}");
+    assert!(!data.path().join("data").exists());
+}
+
+#[test]
+fn the_configuration_and_the_document_are_shown_without_a_data_folder() {
+    let data = tempfile::tempdir().unwrap();
+    for (command, shows) in [
+        ("config", "# WAYPOST_LISTEN, --listen ADDRESS"),
+        ("openapi", "\"openapi\": \"3.1"),
+        ("version", "AGPL-3.0-only"),
+    ] {
+        let Output { status, stdout, .. } = waypost(data.path(), &[]).arg(command).output().unwrap();
+        assert!(status.success());
+        assert!(String::from_utf8(stdout).unwrap().contains(shows), "{command}");
+    }
+    assert!(!data.path().join("data").exists());
+}
+
+#[cfg(feature = "wire-sim")]
+#[test]
+fn a_build_for_the_simulator_refuses_every_other_machine() {
+    for url in ["wss://web.whatsapp.com/ws/chat", "ws://192.0.2.1:8080/ws/chat", "ws://127.0.0.1.example.invalid/"] {
+        let data = tempfile::tempdir().unwrap();
+        let refusal = refusal(data.path(), &[("WAYPOST_WHATSAPP_URL", url)]);
+        assert!(refusal.contains("whatsapp_url cannot be used"), "{refusal}");
+    }
+}
+
+#[cfg(not(feature = "wire-sim"))]
+#[test]
+fn a_build_for_users_refuses_to_be_pointed_at_a_simulator() {
+    let data = tempfile::tempdir().unwrap();
+    let refusal = refusal(data.path(), &[("WAYPOST_WHATSAPP_URL", "ws://127.0.0.1:1")]);
+    assert!(refusal.contains("works only in a build for tests"), "{refusal}");
+}
+
+#[test]
+fn no_switch_that_turns_a_check_off_reaches_the_default_binary() {
+    let tree = |features: &[&str]| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+            "tree",
+            "--locked",
+            "--offline",
+            "--package",
+            "waypost-server",
+        ]);
+        // Every package with all features that are on for it.
+        cargo.args(["--edges", "normal,build", "--prefix", "none", "--format", "{p} {f}"]);
+        let Output { status, stdout, stderr } = cargo.args(features).output().unwrap();
+        assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    };
+    assert!(tree(&["--features", "wire-sim"]).contains("danger-"), "the test no longer sees such features at all");
+    let default = tree(&[]);
+    assert!(default.contains("whatsapp-rust"));
+    assert!(!default.contains("danger-"));
+}
