@@ -202,6 +202,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_remembered_session_is_small() {
+        assert!(size_of::<LiveSession>() <= 1024, "{} bytes", size_of::<LiveSession>());
+    }
+
+    #[test]
     fn a_flapping_session_has_so_many_events_in_line_and_keeps_the_final_ones() {
         let session = a_session(&Env::system());
         session.push_state_event(1, EngineEvent::Ended(EndReason::Replaced));

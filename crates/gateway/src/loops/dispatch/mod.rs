@@ -108,7 +108,11 @@ impl<'a> Dispatcher<'a> {
                 None => self.stand_down().await,
                 Some(connection) => match self.serve(&connection).await {
                     End::Idle => {}
-                    End::Gone => self.stand_down().await,
+                    // The next connection may be there already, and its wake-up spent.
+                    End::Gone => {
+                        self.stand_down().await;
+                        continue;
+                    }
                     End::Paused => {
                         self.stand_down().await;
                         self.pause(&connection).await;
