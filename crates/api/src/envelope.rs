@@ -15,6 +15,7 @@ use waypost_gateway::lists::Page;
 use crate::input::Window;
 
 /// `{"success":true,"data":…}`, with a sentence where one helps.
+#[expect(clippy::struct_field_names, reason = "the contract names the field")]
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Success<T: ToSchema> {
     /// `true`.

@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderValue, header},
     response::Response,
 };
+use tower_http::compression::CompressionLayer;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -25,8 +26,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use errors::{
-    Authenticated, BadBody, BadInput, Closed, Conflicting, Limited, Missing, NotReady, Open, Refused, Unavailable,
-    WrongPassword,
+    Authenticated, BadBody, BadInput, Limited, Login, Missing, NotReady, Open, Refresh, Registering, Unavailable,
+    WrongState,
 };
 
 use crate::{App, error::ErrorEnvelope, router};
@@ -101,6 +102,7 @@ fn empty() -> OpenApi {
                 .security_scheme("accessToken", SecurityScheme::Http(access_token))
                 .security_scheme("apiKey", SecurityScheme::ApiKey(ApiKey::Header(api_key)))
                 .schema(ErrorEnvelope::name(), ErrorEnvelope::schema())
+                .responses_from_iter(errors::components())
                 .build(),
         ))
         .tags(Some(
@@ -143,7 +145,10 @@ pub fn swagger_ui() -> Router<App> {
         let config = Config::from("/api/openapi.json").persist_authorization(true).try_it_out_enabled(true);
         Router::from(SwaggerUi::new(path).config(config))
     };
-    ui("/api/docs").merge(ui("/api/v1/docs")).layer(axum::middleware::map_response(page_headers))
+    ui("/api/docs")
+        .merge(ui("/api/v1/docs"))
+        .layer(CompressionLayer::new())
+        .layer(axum::middleware::map_response(page_headers))
 }
 
 async fn page_headers(mut response: Response) -> Response {

@@ -1,6 +1,7 @@
 //! The errors of the document, taken from the error table itself.
 //!
-//! Each type here is a group of answers for the `responses(…)` of a route.
+//! Each type here is a group of answers for the `responses(…)` of a route. An answer stands once in the document, among
+//! its components, and routes refer to it by the group's name and the status.
 
 use std::collections::BTreeMap;
 
@@ -23,17 +24,25 @@ macro_rules! groups {
 
             impl IntoResponses for $name {
                 fn responses() -> BTreeMap<String, RefOr<Response>> {
-                    answers([$($error),+])
+                    let answers = answers(stringify!($name), vec![$($error),+]).into_iter();
+                    answers.map(|(status, name, _)| (status, Ref::from_response_name(name).into())).collect()
                 }
             }
         )*
+
+        /// Every answer by its name.
+        pub fn components() -> Vec<(String, Response)> {
+            let groups = [$((stringify!($name), vec![$($error),+])),*];
+            let answers = groups.into_iter().flat_map(|(group, errors)| answers(group, errors));
+            answers.map(|(_, name, answer)| (name, answer)).collect()
+        }
     };
 }
 
 groups! {
     /// Of every route that asks for a credential.
     Authenticated = [
-        ApiError::Unauthorized("The API key is not valid"),
+        ApiError::Unauthorized("The access token has expired. Refresh it"),
         ApiError::Forbidden("The API key lacks the scope messages:send".into()),
         ApiError::RateLimited(7),
         ApiError::Internal(String::new()),
@@ -50,39 +59,45 @@ groups! {
     ];
     /// Of routes that name something.
     Missing = [ApiError::NotFound("session")];
-    /// Of routes that a state or a duplicate may forbid.
-    Conflicting = [ApiError::Conflict("The session is connected. Disconnect it first".into())];
+    /// Of routes that the state of a session may forbid.
+    WrongState = [ApiError::Conflict("The session is linked already. Log it out to link another account".into())];
     /// Of routes that need WhatsApp.
-    Unavailable = [ApiError::WhatsappUnavailable("The session is not connected. Connect it first".into())];
+    Unavailable = [ApiError::WhatsappUnavailable("The session is not connected: it is disconnected. Connect it".into())];
     /// Of routes that a plan limits.
     Limited = [
         ApiError::Forbidden("The API key lacks the scope sessions:write".into()),
-        ApiError::LimitExceeded("3 of 3 sessions are in use".into()),
+        ApiError::LimitExceeded("The limit of sessions is reached: 3 of 3 are in use. Delete one to create another".into()),
     ];
     /// Of the readiness probe.
     NotReady = [ApiError::NotReady(String::new())];
     /// Of the login.
-    WrongPassword = [
+    Login = [
         ApiError::Unauthorized("The e-mail or the password is wrong"),
         ApiError::RateLimited(7),
     ];
     /// Of the exchange of refresh tokens.
-    Refused = [ApiError::Unauthorized("The refresh token is not valid. Log in again")];
+    Refresh = [ApiError::Unauthorized("The refresh token is not valid. Log in again")];
     /// Of the registration.
-    Closed = [
+    Registering = [
         ApiError::Forbidden("Registration is closed on this installation".into()),
+        ApiError::Conflict("The e-mail is in use. Log in, or register with another one".into()),
         ApiError::RateLimited(2),
     ];
 }
 
-fn answers<const N: usize>(errors: [ApiError; N]) -> BTreeMap<String, RefOr<Response>> {
+/// The answers of a group: status, name, answer.
+fn answers(group: &str, errors: Vec<ApiError>) -> Vec<(String, String, Response)> {
     let mut by_status: BTreeMap<String, Vec<ErrorEnvelope>> = BTreeMap::new();
     for error in errors {
         let request_id = Uuid::from_u128(0x0192_f3a0_1111_7000_8000_0000_0000_0001);
         let status = error.parts().0.as_str().to_owned();
         by_status.entry(status).or_default().push(error.envelope(request_id));
     }
-    by_status.into_iter().map(|(status, envelopes)| (status, answer(&envelopes).into())).collect()
+    let named = by_status.into_iter().map(|(status, envelopes)| {
+        let name = format!("{group}{status}");
+        (status, name, answer(&envelopes))
+    });
+    named.collect()
 }
 
 fn answer(envelopes: &[ErrorEnvelope]) -> Response {

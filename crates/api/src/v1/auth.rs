@@ -16,6 +16,7 @@ use crate::openapi;
 /// A pair of tokens and whose they are.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SignedIn)]
 pub struct SignedInAnswer {
     /// For `Authorization: Bearer …`.
     access_token: String,

@@ -33,7 +33,7 @@ pub struct MessageAnswer {
     #[schema(schema_with = kinds)]
     kind: MessageKind,
     /// The number or JID that was written in `to`; the session's own number for an inbound message.
-    #[schema(example = "919876543210")]
+    #[schema(required = true, example = "919876543210")]
     to: Option<String>,
     /// The chat, as WhatsApp resolved it.
     #[schema(value_type = String, example = "919876543210@s.whatsapp.net")]
@@ -47,10 +47,10 @@ pub struct MessageAnswer {
     #[schema(nullable = false)]
     push_name: Option<String>,
     /// The text, where the type has one.
-    #[schema(example = "Hello from Waypost!")]
+    #[schema(required = true, example = "Hello from Waypost!")]
     text: Option<String>,
     /// Your own reference, as it was sent.
-    #[schema(example = "order-1138")]
+    #[schema(required = true, example = "order-1138")]
     client_reference: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,

@@ -35,22 +35,25 @@ pub struct SessionAnswer {
     /// Whether the status is `connected`.
     connected: bool,
     /// The account's number, once linked.
-    #[schema(value_type = Option<String>, example = "919876543210")]
+    #[schema(required = true, value_type = Option<String>, example = "919876543210")]
     phone_number: Option<PhoneNumber>,
     /// The account's LID, once known.
-    #[schema(value_type = Option<String>)]
+    #[schema(required = true, value_type = Option<String>)]
     lid: Option<Jid>,
     /// The account's name for itself, once known.
+    #[schema(required = true)]
     push_name: Option<String>,
     /// Why it left `connected`, or could not get there, and what to do.
+    #[schema(required = true)]
     last_error: Option<LastErrorAnswer>,
     /// When it last became `connected`.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
     connected_at: Option<Timestamp>,
     /// The text to show as a QR code, while one waits to be scanned.
+    #[schema(required = true)]
     qr: Option<String>,
     /// When the QR code stops working.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
     qr_expires_at: Option<Timestamp>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,

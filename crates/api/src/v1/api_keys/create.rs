@@ -43,6 +43,7 @@ impl FromFields for CreateApiKeyRequest {
 
 /// A new key with its secret.
 #[derive(Serialize, ToSchema)]
+#[schema(as = CreatedApiKey)]
 pub struct CreatedApiKeyAnswer {
     #[serde(flatten)]
     api_key: ApiKeyAnswer,

@@ -12,7 +12,7 @@ use crate::{
     envelope::Success,
     error::ApiError,
     input::{Body, ClientAddress, Fields, FromFields, rules},
-    openapi::{BadBody, Open, WrongPassword},
+    openapi::{BadBody, Login, Open},
 };
 
 /// Who wants to come in.
@@ -43,7 +43,7 @@ impl FromFields for LoginRequest {
     operation_id = "login",
     tag = "Accounts",
     request_body = LoginRequest,
-    responses((status = 200, description = "Logged in", body = Success<SignedInAnswer>), BadBody, WrongPassword, Open),
+    responses((status = 200, description = "Logged in", body = Success<SignedInAnswer>), BadBody, Login, Open),
 )]
 pub async fn login(
     State(app): State<App>,

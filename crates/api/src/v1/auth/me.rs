@@ -10,6 +10,7 @@ use crate::{App, auth::Person, envelope::Success, error::ApiError, openapi::Auth
 
 /// A person and their tenant.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Me)]
 pub struct MeAnswer {
     user: UserAnswer,
     tenant: TenantAnswer,

@@ -9,7 +9,7 @@ use crate::{
     envelope::Success,
     error::ApiError,
     input::{Body, Fields, FromFields, rules},
-    openapi::{BadBody, Open, Refused},
+    openapi::{BadBody, Open, Refresh},
 };
 
 /// A refresh token to exchange.
@@ -38,7 +38,7 @@ impl FromFields for RefreshRequest {
     operation_id = "refresh",
     tag = "Accounts",
     request_body = RefreshRequest,
-    responses((status = 200, description = "A new pair", body = Success<SignedInAnswer>), BadBody, Refused, Open),
+    responses((status = 200, description = "A new pair", body = Success<SignedInAnswer>), BadBody, Refresh, Open),
 )]
 pub async fn refresh(
     State(app): State<App>,

@@ -11,7 +11,7 @@ use crate::{
     envelope::{Created, Success},
     error::ApiError,
     input::{Body, Fields, FromFields, rules},
-    openapi::{BadBody, Closed, Conflicting, Open},
+    openapi::{BadBody, Open, Registering},
 };
 
 /// Who wants an account.
@@ -51,7 +51,7 @@ impl FromFields for RegisterRequest {
     operation_id = "register",
     tag = "Accounts",
     request_body = RegisterRequest,
-    responses((status = 201, description = "Registered and logged in", body = Success<SignedInAnswer>), BadBody, Closed, Conflicting, Open),
+    responses((status = 201, description = "Registered and logged in", body = Success<SignedInAnswer>), BadBody, Registering, Open),
 )]
 pub async fn register(
     State(app): State<App>,

@@ -13,7 +13,7 @@ use crate::{
     envelope::Success,
     error::ApiError,
     input::{Body, Fields, FromFields, rules},
-    openapi::{Authenticated, BadBody, Conflicting, Missing, Unavailable},
+    openapi::{Authenticated, BadBody, Missing, Unavailable},
 };
 
 /// A text to send.
@@ -83,7 +83,7 @@ impl From<Accepted> for AcceptedAnswer {
     responses(
         (status = 200, description = "Queued", body = Success<AcceptedAnswer>,
             example = json!({ "success": true, "data": { "id": "0192f3a0-2222-7000-8000-000000000001", "status": "queued", "to": "919876543210" } })),
-        BadBody, Missing, Conflicting, Unavailable, Authenticated,
+        BadBody, Missing, Unavailable, Authenticated,
     ),
 )]
 pub async fn send_text(

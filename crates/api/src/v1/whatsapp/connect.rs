@@ -10,7 +10,7 @@ use crate::{
     envelope::Success,
     error::ApiError,
     input::Id,
-    openapi::{Authenticated, BadInput, Conflicting, Missing, Unavailable},
+    openapi::{Authenticated, BadInput, Missing, Unavailable, WrongState},
 };
 
 /// Connect a session
@@ -24,7 +24,7 @@ use crate::{
     operation_id = "connectSession",
     tag = "Sessions",
     params(("id" = Uuid, Path, description = "The session's id")),
-    responses((status = 200, description = "The session as it is now", body = Success<SessionAnswer>), BadInput, Missing, Conflicting, Unavailable, Authenticated),
+    responses((status = 200, description = "The session as it is now", body = Success<SessionAnswer>), BadInput, Missing, WrongState, Unavailable, Authenticated),
 )]
 pub async fn connect(
     State(app): State<App>,

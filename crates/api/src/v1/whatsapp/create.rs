@@ -11,7 +11,7 @@ use crate::{
     envelope::{Created, Success},
     error::ApiError,
     input::{Body, Fields, FromFields, rules},
-    openapi::{Authenticated, BadBody, Limited},
+    openapi::{Authenticated, BadBody, Limited, Unavailable},
 };
 
 /// A session that is wanted.
@@ -42,7 +42,7 @@ impl FromFields for CreateSessionRequest {
     operation_id = "createSession",
     tag = "Sessions",
     request_body = CreateSessionRequest,
-    responses((status = 201, description = "Created, `disconnected`", body = Success<SessionAnswer>), BadBody, Authenticated, Limited),
+    responses((status = 201, description = "Created, `disconnected`", body = Success<SessionAnswer>), BadBody, Unavailable, Authenticated, Limited),
 )]
 pub async fn create(
     State(app): State<App>,

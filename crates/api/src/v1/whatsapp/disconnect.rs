@@ -10,7 +10,7 @@ use crate::{
     envelope::Success,
     error::ApiError,
     input::Id,
-    openapi::{Authenticated, BadInput, Conflicting, Missing},
+    openapi::{Authenticated, BadInput, Missing},
 };
 
 /// Disconnect a session
@@ -23,7 +23,7 @@ use crate::{
     operation_id = "disconnectSession",
     tag = "Sessions",
     params(("id" = Uuid, Path, description = "The session's id")),
-    responses((status = 200, description = "The session as it is now", body = Success<SessionAnswer>), BadInput, Missing, Conflicting, Authenticated),
+    responses((status = 200, description = "The session as it is now", body = Success<SessionAnswer>), BadInput, Missing, Authenticated),
 )]
 pub async fn disconnect(
     State(app): State<App>,

@@ -10,7 +10,7 @@ use crate::{
     envelope::Success,
     error::ApiError,
     input::Id,
-    openapi::{Authenticated, BadInput, Conflicting, Missing},
+    openapi::{Authenticated, BadInput, Missing},
 };
 
 /// Log a session out
@@ -23,7 +23,7 @@ use crate::{
     operation_id = "logoutSession",
     tag = "Sessions",
     params(("id" = Uuid, Path, description = "The session's id")),
-    responses((status = 200, description = "The session as it is now", body = Success<SessionAnswer>), BadInput, Missing, Conflicting, Authenticated),
+    responses((status = 200, description = "The session as it is now", body = Success<SessionAnswer>), BadInput, Missing, Authenticated),
 )]
 pub async fn logout(
     State(app): State<App>,

@@ -11,7 +11,7 @@ use crate::{
     envelope::Success,
     error::ApiError,
     input::{Body, Fields, FromFields, Id, rules},
-    openapi::{Authenticated, BadBody, Conflicting, Missing, Unavailable},
+    openapi::{Authenticated, BadBody, Missing, Unavailable, WrongState},
 };
 
 /// The phone that is to be linked.
@@ -33,6 +33,7 @@ impl FromFields for PairingCodeRequest {
 /// A code to type into the phone.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PairingCode)]
 pub struct PairingCodeAnswer {
     #[schema(example = "ABCD1234")]
     code: String,
@@ -54,7 +55,7 @@ pub struct PairingCodeAnswer {
     request_body = PairingCodeRequest,
     responses(
         (status = 200, description = "The code", body = Success<PairingCodeAnswer>),
-        BadBody, Missing, Conflicting, Unavailable, Authenticated,
+        BadBody, Missing, WrongState, Unavailable, Authenticated,
     ),
 )]
 pub async fn pairing_code(

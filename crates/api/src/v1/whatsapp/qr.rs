@@ -19,12 +19,13 @@ use crate::{
     envelope::Success,
     error::ApiError,
     input::Id,
-    openapi::{Authenticated, BadInput, Conflicting, Missing},
+    openapi::{Authenticated, BadInput, Missing, WrongState},
 };
 
 /// A QR code to scan.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Qr)]
 pub struct QrAnswer {
     /// The text to show as a QR code.
     qr: String,
@@ -32,6 +33,12 @@ pub struct QrAnswer {
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
+
+/// A picture.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "it stands for bytes in the document")]
+struct Picture(Vec<u8>);
 
 /// Get the QR code
 ///
@@ -46,10 +53,10 @@ pub struct QrAnswer {
     responses(
         (status = 200, description = "The QR code", content(
             (Success<QrAnswer> = "application/json"),
-            (Vec<u8> = "image/png"),
+            (Picture = "image/png"),
             (String = "image/svg+xml"),
         )),
-        BadInput, Missing, Conflicting, Authenticated,
+        BadInput, Missing, WrongState, Authenticated,
     ),
 )]
 pub async fn qr(

@@ -1,0 +1,13 @@
+//! The whole HTTP surface over a real gateway, a real SQLite database and the sandbox, without a socket.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+mod accounts;
+mod api_keys;
+mod bad_input;
+mod document;
+mod ground_rules;
+mod messages;
+mod sessions;
+mod support;
+mod walls;

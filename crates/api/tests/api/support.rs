@@ -1,0 +1,241 @@
+//! An API to call, and accounts to call it with.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode, header},
+};
+use secrecy::SecretBox;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+use waypost_api::ApiConfig;
+use waypost_domain::{Env, Timestamp, env::ManualClock, env::SystemEntropy};
+use waypost_engine::sandbox::{SandboxDelays, SandboxEngine};
+use waypost_gateway::{Gateway, GatewayConfig, LoginLimits};
+use waypost_store::{MasterKey, Store, StoreConfig};
+
+/// The time at which every test starts.
+pub const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+/// An API with a database of its own.
+pub struct Api {
+    router: Router,
+    store: Store,
+    pub clock: ManualClock,
+    accounts: AtomicU32,
+    _folder: TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+/// How a caller comes in.
+#[derive(Debug, Clone, Copy)]
+pub enum Credential<'a> {
+    None,
+    Token(&'a str),
+    Key(&'a str),
+}
+
+/// A tenant with all that it can have.
+pub struct Account {
+    pub token: String,
+    pub refresh_token: String,
+    pub key: String,
+    pub key_id: String,
+    pub session: String,
+    pub email: String,
+}
+
+impl Api {
+    pub async fn start() -> Self {
+        let gateway = GatewayConfig {
+            login_limits: LoginLimits { per_email: None, per_address: None },
+            ..GatewayConfig::default()
+        };
+        Self::with(gateway, ApiConfig::default()).await
+    }
+
+    pub async fn with(gateway: GatewayConfig, api: ApiConfig) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(START);
+        let env = Env::new(clock.clone(), SystemEntropy);
+        let config = StoreConfig {
+            database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).into(),
+            master_key: MasterKey::new([7; 32]),
+            max_connections: 2,
+        };
+        let store = Store::open(&config, env.clone()).await.unwrap();
+        let sandbox = SandboxEngine::new(SandboxDelays::NONE, env.clone());
+        let gateway =
+            Gateway::new(store.clone(), vec![Arc::new(sandbox)], env, gateway, SecretBox::new(Box::new([9; 32])));
+        let loops = gateway.start(tokio_util::sync::CancellationToken::new()).await.unwrap();
+        // They run until the test's runtime ends.
+        drop(loops);
+        Self { router: waypost_api::router(gateway, api), store, clock, accounts: AtomicU32::new(0), _folder: folder }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub async fn get(&self, path: &str, credential: Credential<'_>) -> Answer {
+        self.send(request(Method::GET, path, credential, Body::empty())).await
+    }
+
+    pub async fn delete(&self, path: &str, credential: Credential<'_>) -> Answer {
+        self.send(request(Method::DELETE, path, credential, Body::empty())).await
+    }
+
+    pub async fn post(&self, path: &str, credential: Credential<'_>, body: Value) -> Answer {
+        let mut request = request(Method::POST, path, credential, Body::from(body.to_string()));
+        request.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+        self.send(request).await
+    }
+
+    /// Registers a tenant; gives it a key and a sandbox session.
+    pub async fn account(&self) -> Account {
+        let number = self.accounts.fetch_add(1, Ordering::Relaxed);
+        let email = format!("ada{number}@example.com");
+        let registered = self.register(&email).await.data(StatusCode::CREATED);
+        let token = registered["accessToken"].as_str().unwrap().to_owned();
+        let person = Credential::Token(&token);
+        let key = self.post("/api/api-keys", person, json!({ "name": "shop" })).await.data(StatusCode::CREATED);
+        let session = json!({ "name": "shop", "engine": "sandbox" });
+        let session = self.post("/api/v1/whatsapp", person, session).await.data(StatusCode::CREATED);
+        Account {
+            refresh_token: string(&registered["refreshToken"]),
+            key: string(&key["key"]),
+            key_id: string(&key["id"]),
+            session: string(&session["id"]),
+            token,
+            email,
+        }
+    }
+
+    pub async fn register(&self, email: &str) -> Answer {
+        let body = json!({ "name": "Ada", "email": email, "password": "correct horse", "businessName": "Engines" });
+        self.post("/api/auth/register", Credential::None, body).await
+    }
+
+    pub async fn login(&self, email: &str, password: &str) -> Answer {
+        self.post("/api/auth/login", Credential::None, json!({ "email": email, "password": password })).await
+    }
+
+    /// Sends a text, and gives the message's id.
+    pub async fn text(&self, account: &Account, to: &str, text: &str) -> String {
+        let body = json!({ "sessionId": account.session, "to": to, "text": text });
+        let sent = self.post("/api/messages/send-text", account.person(), body).await.data(StatusCode::OK);
+        string(&sent["id"])
+    }
+
+    /// Asks again and again until the answer is as it should be; 10 s at most.
+    pub async fn until(&self, path: &str, credential: Credential<'_>, good: impl Fn(&Value) -> bool) -> Value {
+        let asking = async {
+            loop {
+                let data = self.get(path, credential).await.data(StatusCode::OK);
+                if good(&data) {
+                    return data;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), asking).await.expect("what was waited for did not come")
+    }
+
+    /// The paths that the router knows. axum gives no list of them but in its debug form.
+    pub fn routes(&self) -> Vec<String> {
+        let debug = format!("{:?}", self.router);
+        let quoted = debug.split('"').skip(1).step_by(2);
+        // The fallback is kept as two routes of axum's own.
+        let ours = |text: &&str| text.starts_with('/') && *text != "/" && !text.contains("__private");
+        let mut paths: Vec<_> = quoted.filter(ours).map(str::to_owned).collect();
+        assert!(paths.len() > 50, "axum's debug form has changed: {debug}");
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
+    /// Makes every further use of the database fail.
+    pub async fn break_database(&self) {
+        self.store.close().await;
+    }
+}
+
+impl Account {
+    pub fn person(&self) -> Credential<'_> {
+        Credential::Token(&self.token)
+    }
+
+    pub fn server(&self) -> Credential<'_> {
+        Credential::Key(&self.key)
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    /// The data of a success.
+    #[track_caller]
+    pub fn data(&self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        let body = self.json();
+        assert_eq!(body["success"], true);
+        body["data"].clone()
+    }
+
+    /// The envelope of a failure, without the request's id, which is checked.
+    #[track_caller]
+    pub fn error(&self, status: StatusCode, code: &str) -> Value {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/json");
+        let mut body = self.json();
+        assert_eq!(body["success"], false, "{body}");
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["requestId"], self.headers["x-request-id"].to_str().unwrap(), "{body}");
+        body.as_object_mut().unwrap().remove("requestId");
+        body
+    }
+
+    /// The one field that a validation error names, and its sentence.
+    #[track_caller]
+    pub fn field_error(&self, field: &str) -> String {
+        let body = self.error(StatusCode::BAD_REQUEST, "VALIDATION_ERROR");
+        let errors = body["errors"].as_object().unwrap();
+        assert_eq!(errors.keys().collect::<Vec<_>>(), [field], "{body}");
+        string(&errors[field])
+    }
+}
+
+pub fn request(method: Method, path: &str, credential: Credential<'_>, body: Body) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path);
+    let request = match credential {
+        Credential::None => request,
+        Credential::Token(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+        Credential::Key(key) => request.header("X-API-Key", key),
+    };
+    request.body(body).unwrap()
+}
+
+pub fn string(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("not a string: {value}")).to_owned()
+}
