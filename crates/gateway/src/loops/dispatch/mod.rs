@@ -211,11 +211,14 @@ impl<'a> Dispatcher<'a> {
 
     /// Starts a claim, where there is room and may be something to claim; else says when to look again.
     fn claim(&mut self) -> (Option<Claim>, Option<Instant>) {
+        if !self.more {
+            return (None, None);
+        }
         let (room, busy) = {
             let outbox = self.session.outbox();
             (outbox.room(), outbox.busy())
         };
-        if !self.more || room == 0 {
+        if room == 0 {
             return (None, None);
         }
         let now = Instant::now();
