@@ -89,3 +89,48 @@ fn options(url: &str, purpose: Purpose, connections: u32) -> ConnectOptions {
         });
     options
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::{MasterKey, sql::Sql};
+
+    async fn settings<T: sea_orm::TryGetable>(connection: &DatabaseConnection, ask: &str, names: &[&str]) -> Vec<T> {
+        let sql = Sql(connection.clone());
+        let mut values = Vec::new();
+        for name in names {
+            let row = sql.one(format!("{ask} {name}"), Vec::new()).await.unwrap().unwrap();
+            values.push(row.get("settings", 0).unwrap());
+        }
+        values
+    }
+
+    fn config(url: String) -> StoreConfig {
+        StoreConfig { database_url: SecretString::from(url), master_key: MasterKey::new([0; 32]), max_connections: 2 }
+    }
+
+    #[tokio::test]
+    async fn sqlite_commits_reach_the_disk_and_readers_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("waypost.db").display());
+        let connections = connect(&config(url)).await.unwrap();
+        let names = ["synchronous", "foreign_keys", "busy_timeout", "query_only"];
+        // 2 is FULL (https://www.sqlite.org/pragma.html#pragma_synchronous).
+        assert_eq!(settings::<i64>(&connections.write, "PRAGMA", &names).await, [2, 1, 5000, 0]);
+        assert_eq!(settings::<i64>(&connections.read, "PRAGMA", &names).await, [2, 1, 5000, 1]);
+        assert_eq!(settings::<String>(&connections.write, "PRAGMA", &["journal_mode"]).await, ["wal"]);
+    }
+
+    #[tokio::test]
+    async fn postgres_commits_reach_the_disk_and_readers_cannot_write() {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/test-postgres.sh");
+        let output = std::process::Command::new(script).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let connections = connect(&config(String::from_utf8(output.stdout).unwrap().trim().to_owned())).await.unwrap();
+        let names = ["synchronous_commit", "default_transaction_read_only"];
+        assert_eq!(settings::<String>(&connections.write, "SHOW", &names).await, ["on", "off"]);
+        assert_eq!(settings::<String>(&connections.read, "SHOW", &names).await, ["on", "on"]);
+    }
+}

@@ -82,3 +82,20 @@ fn code_is_unavailable(code: &str) -> bool {
             .contains(&(code & 0xFF))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_from_what_will_not() {
+        // Full disk, busy, read-only file system, I/O error on fsync; connection lost, disk full, shutdown, crash.
+        for code in ["13", "5", "8", "1034", "08006", "53100", "57P01", "57P02", "40P01"] {
+            assert!(code_is_unavailable(code), "{code}");
+        }
+        // Constraint, unique constraint, generic error; unique constraint, syntax, canceled by a timeout of ours.
+        for code in ["19", "2067", "1", "23505", "42601", "57014"] {
+            assert!(!code_is_unavailable(code), "{code}");
+        }
+    }
+}

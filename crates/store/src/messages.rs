@@ -9,6 +9,8 @@ mod advance;
 mod claim;
 mod event_data;
 mod list;
+#[cfg(test)]
+mod plans;
 mod receive;
 mod record;
 mod row;
@@ -172,7 +174,7 @@ impl Store {
     /// it shares with whatever else waits to be written. [`StoreError::Duplicate`] never happens for fresh ids.
     pub async fn accept_message(&self, message: NewOutbound) -> Result<(), StoreError> {
         let rows = AcceptRows::new(&message, self.env().new_id());
-        self.writer().submit(rows, Request::Accept).await
+        self.writer().submit(Box::new(rows), Request::Accept).await
     }
 
     /// Claims up to `limit` queued messages of a session in the order of acceptance, leaving out the chats in `busy`:

@@ -1,5 +1,7 @@
 //! Pages of long lists.
 
+use std::fmt::Write;
+
 use sea_orm::{DatabaseConnection, Value};
 
 use crate::{
@@ -57,7 +59,8 @@ impl Conditions {
     pub fn and(&mut self, left: &str, right: Option<impl Into<Value>>) {
         if let Some(right) = right {
             self.values.push(right.into());
-            self.sql.push_str(&format!(" AND {left} ${}", self.values.len()));
+            // Writing to a String cannot fail.
+            let _ = write!(self.sql, " AND {left} ${}", self.values.len());
         }
     }
 

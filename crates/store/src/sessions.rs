@@ -37,6 +37,7 @@ pub struct NewSession {
 /// What changes in a session's row; `None` leaves a field as it is. A changed status writes its event row in the same
 /// commit (`event_id` names it).
 #[derive(Debug, Clone)]
+#[expect(clippy::option_option, reason = "leave it, forget it, set it: the field's doc says which is which")]
 pub struct SessionChange {
     /// When the change happened.
     pub at: Timestamp,

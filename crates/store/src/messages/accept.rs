@@ -68,7 +68,7 @@ impl AcceptRows {
 }
 
 /// Writes accepted messages in their order.
-pub(crate) async fn accept(tx: &Tx, requests: Vec<&mut Pending<AcceptRows, ()>>) -> Result<(), StoreError> {
+pub(crate) async fn accept(tx: &Tx, requests: Vec<&mut Pending<Box<AcceptRows>, ()>>) -> Result<(), StoreError> {
     for chunk in sql::chunks(&requests) {
         let sql = format!(
             "INSERT INTO messages (id, tenant_id, session_id, direction, wa_id, remote_jid, recipient, kind, content,

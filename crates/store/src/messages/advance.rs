@@ -125,12 +125,6 @@ impl Movement {
         let now = tx.env.now().as_millis();
         let changed: Vec<Standing> = self.messages.into_iter().filter(|message| !message.steps.is_empty()).collect();
         for chunk in sql::chunks(&changed) {
-            let sql = format!(
-                "UPDATE messages SET status = v.column2, failure = v.column3, updated_at = v.column4,
-                 timeline = messages.timeline || v.column5
-                 FROM (VALUES {}) AS v WHERE messages.seq = v.column1",
-                sql::tuples(1, chunk.len(), 5)
-            );
             let values = chunk.iter().flat_map(|message| -> [Value; 5] {
                 [
                     message.seq.into(),
@@ -140,10 +134,19 @@ impl Movement {
                     message.steps.as_str().into(),
                 ]
             });
-            tx.execute(sql, values.collect()).await?;
+            tx.execute(update_sql(chunk.len()), values.collect()).await?;
         }
         events::append(tx, &self.events).await
     }
+}
+
+pub(super) fn update_sql(count: usize) -> String {
+    format!(
+        "UPDATE messages SET status = v.column2, failure = v.column3, updated_at = v.column4,
+         timeline = messages.timeline || v.column5
+         FROM (VALUES {}) AS v WHERE messages.seq = v.column1",
+        sql::tuples(1, count, 5)
+    )
 }
 
 /// A step as it is added behind the others.
@@ -162,12 +165,9 @@ pub(crate) async fn fail_waiting(
     let mut failed = 0;
     let mut behind = 0;
     loop {
-        let sql = format!(
-            "SELECT {STANDING} FROM messages AS m WHERE session_id = $1 AND {OPEN} AND seq > $2 ORDER BY seq LIMIT $3"
-        );
         let values = vec![session.as_uuid().into(), behind.into(), FAIL_AT_A_TIME.into()];
         let messages: Vec<Standing> =
-            tx.all(sql, values).await?.iter().map(Standing::read).collect::<Result<_, _>>()?;
+            tx.all(waiting_sql(), values).await?.iter().map(Standing::read).collect::<Result<_, _>>()?;
         let Some(last) = messages.last() else {
             return Ok(failed);
         };
@@ -180,4 +180,8 @@ pub(crate) async fn fail_waiting(
         }
         movement.write(tx).await?;
     }
+}
+
+pub(super) fn waiting_sql() -> String {
+    format!("SELECT {STANDING} FROM messages AS m WHERE session_id = $1 AND {OPEN} AND seq > $2 ORDER BY seq LIMIT $3")
 }

@@ -49,22 +49,24 @@ async fn claim_one(tx: &Tx, claim: &Claim) -> Result<Vec<OutboxMessage>, StoreEr
         claim.now.as_millis().into(),
         step_line(&step).into(),
     ];
-    let mut not_busy = String::new();
-    if !claim.busy.is_empty() {
-        not_busy = format!("AND remote_jid NOT IN ({})", sql::list(5, claim.busy.len()));
-        values.extend(claim.busy.iter().map(|chat| chat.as_str().into()));
-    }
-    let sql = format!(
-        "UPDATE messages SET status = 'sending', updated_at = $3, timeline = timeline || $4
-         WHERE seq IN (
-             SELECT seq FROM messages WHERE session_id = $1 AND status = 'queued' AND {OPEN} {not_busy}
-             ORDER BY seq LIMIT $2
-         ) RETURNING {COLUMNS}"
-    );
-    let mut messages = tx.all(sql, values).await?.iter().map(outbox_message).collect::<Result<Vec<_>, _>>()?;
+    values.extend(claim.busy.iter().map(|chat| chat.as_str().into()));
+    let rows = tx.all(claim_sql(claim.busy.len()), values).await?;
+    let mut messages = rows.iter().map(outbox_message).collect::<Result<Vec<_>, _>>()?;
     // Neither database promises an order for RETURNING.
     messages.sort_unstable_by_key(|message| message.seq);
     Ok(messages)
+}
+
+/// The outer `status = 'queued'` says once more what the inner one found, so that the claim holds by itself.
+pub(super) fn claim_sql(busy: usize) -> String {
+    let not_busy = if busy == 0 { String::new() } else { format!("AND remote_jid NOT IN ({})", sql::list(5, busy)) };
+    format!(
+        "UPDATE messages SET status = 'sending', updated_at = $3, timeline = timeline || $4
+         WHERE status = 'queued' AND seq IN (
+             SELECT seq FROM messages WHERE session_id = $1 AND status = 'queued' AND {OPEN} {not_busy}
+             ORDER BY seq LIMIT $2
+         ) RETURNING {COLUMNS}"
+    )
 }
 
 /// The messages of a session that are being sent, oldest first.
@@ -72,9 +74,11 @@ pub(super) async fn sending(
     read: &Sql<DatabaseConnection>,
     session: SessionId,
 ) -> Result<Vec<OutboxMessage>, StoreError> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM messages WHERE session_id = $1 AND status = 'sending' AND {OPEN} ORDER BY seq");
-    read.all(sql, vec![session.as_uuid().into()]).await?.iter().map(outbox_message).collect()
+    read.all(sending_sql(), vec![session.as_uuid().into()]).await?.iter().map(outbox_message).collect()
+}
+
+pub(super) fn sending_sql() -> String {
+    format!("SELECT {COLUMNS} FROM messages WHERE session_id = $1 AND status = 'sending' AND {OPEN} ORDER BY seq")
 }
 
 fn outbox_message(row: &Row) -> Result<OutboxMessage, StoreError> {

@@ -1,7 +1,7 @@
 //! Reading messages back.
 
 use sea_orm::{DatabaseConnection, Value};
-use waypost_domain::{Message, MessageId, SessionId, TenantId};
+use waypost_domain::{Direction, Message, MessageId, MessageStatus, SessionId, TenantId, Timestamp};
 
 use super::{MessageFilter, OPEN, row};
 use crate::{
@@ -29,16 +29,19 @@ pub(super) async fn many(
     let MessageFilter { session_id, status, direction, remote_jid, from, until } = filter;
     let mut conditions = Conditions::new("tenant_id =", tenant.as_uuid());
     conditions.and("session_id =", session_id.map(SessionId::as_uuid));
-    conditions.and("status =", status.map(|status| status.as_str()));
-    conditions.and("direction =", direction.map(|direction| direction.as_str()));
+    conditions.and("status =", status.map(MessageStatus::as_str));
+    conditions.and("direction =", direction.map(Direction::as_str));
     conditions.and("remote_jid =", remote_jid.as_ref().map(ToString::to_string));
-    conditions.and("created_at >=", from.map(waypost_domain::Timestamp::as_millis));
-    conditions.and("created_at <", until.map(waypost_domain::Timestamp::as_millis));
+    conditions.and("created_at >=", from.map(Timestamp::as_millis));
+    conditions.and("created_at <", until.map(Timestamp::as_millis));
     page::read(read, "messages", row::COLUMNS, conditions, request, row::message).await
 }
 
 pub(super) async fn sessions_with_queued(read: &Sql<DatabaseConnection>) -> Result<Vec<SessionId>, StoreError> {
-    let sql = format!("SELECT DISTINCT session_id FROM messages WHERE status = 'queued' AND {OPEN}");
-    let rows = read.all(sql, Vec::<Value>::new()).await?;
+    let rows = read.all(queued_sql(), Vec::<Value>::new()).await?;
     rows.iter().map(|row| Ok(row.get::<uuid::Uuid>("messages", 0)?.into())).collect()
+}
+
+pub(super) fn queued_sql() -> String {
+    format!("SELECT DISTINCT session_id FROM messages WHERE status = 'queued' AND {OPEN}")
 }

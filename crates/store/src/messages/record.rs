@@ -81,27 +81,33 @@ async fn find(tx: &Tx, evidence: impl Iterator<Item = &Evidence>) -> Result<Foun
 
     let mut found = Found::default();
     for chunk in sql::chunks(&ids) {
-        let sql = format!("SELECT {STANDING} FROM messages AS m WHERE m.id IN ({})", sql::list(1, chunk.len()));
-        for row in tx.all(sql, chunk.iter().map(|id| id.as_uuid().into()).collect()).await? {
+        for row in tx.all(by_id_sql(chunk.len()), chunk.iter().map(|id| id.as_uuid().into()).collect()).await? {
             let (position, session, id) = found.add(&row)?;
             found.index.by_id.insert((session, id), position);
         }
     }
     for chunk in sql::chunks(&wires) {
-        // CROSS JOIN keeps SQLite from walking all messages: names first, then one index lookup each.
-        let sql = format!(
-            "SELECT {STANDING}, m.wa_id FROM (VALUES {}) AS v CROSS JOIN messages AS m
-             WHERE m.session_id = v.column1 AND m.wa_id = v.column2 AND m.direction = 'outbound'",
-            sql::tuples(1, chunk.len(), 2)
-        );
         let values = chunk
             .iter()
             .flat_map(|(session, wa_id)| -> [Value; 2] { [session.as_uuid().into(), sql::free_text(wa_id.as_str())] });
-        for row in tx.all(sql, values.collect()).await? {
+        for row in tx.all(by_wire_sql(chunk.len()), values.collect()).await? {
             let (position, session, _) = found.add(&row)?;
             let wa_id: String = row.get("messages", 11)?;
             found.index.by_wire.insert((session, WaMessageId::from(wa_id)), position);
         }
     }
     Ok(found)
+}
+
+pub(super) fn by_id_sql(count: usize) -> String {
+    format!("SELECT {STANDING} FROM messages AS m WHERE m.id IN ({})", sql::list(1, count))
+}
+
+/// CROSS JOIN keeps SQLite from walking all messages: names first, then one index lookup each.
+pub(super) fn by_wire_sql(count: usize) -> String {
+    format!(
+        "SELECT {STANDING}, m.wa_id FROM (VALUES {}) AS v CROSS JOIN messages AS m
+         WHERE m.session_id = v.column1 AND m.wa_id = v.column2 AND m.direction = 'outbound'",
+        sql::tuples(1, count, 2)
+    )
 }

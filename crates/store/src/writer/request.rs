@@ -39,7 +39,7 @@ impl<I, O> Pending<I, O> {
 /// Everything that can wait in the queue.
 pub(crate) enum Request {
     /// Write an outbound message.
-    Accept(Pending<AcceptRows, ()>),
+    Accept(Pending<Box<AcceptRows>, ()>),
     /// Write inbound messages.
     Inbound(Pending<Vec<InboundRows>, Vec<InboundOutcome>>),
     /// Move messages on.

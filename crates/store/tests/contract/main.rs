@@ -1,6 +1,8 @@
 //! What the store promises, checked on SQLite and on PostgreSQL alike: one file for each aggregate, each case run on
 //! both (see `support::on_both_databases!`).
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 #[macro_use]
 mod support;
 

@@ -64,16 +64,6 @@ on_both_databases! {
         }
         again.close().await;
     }
-
-    async fn durability_is_asked_for(db: &TestDatabase) {
-        // What the store's own connections run with, seen through a table only its options can fill: a new connection
-        // of the test would have the defaults.
-        let Some(file) = db.file() else { return };
-        let raw = db.raw().await;
-        let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, "PRAGMA journal_mode");
-        let row = sea_orm::ConnectionTrait::query_one_raw(&raw, statement).await.unwrap().unwrap();
-        assert_eq!(row.try_get_by_index::<String>(0).unwrap(), "wal", "{}", file.display());
-    }
 }
 
 #[tokio::test]

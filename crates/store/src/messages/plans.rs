@@ -1,0 +1,35 @@
+//! No statement of the hot path walks the table, however long the history.
+
+use waypost_domain::Env;
+
+use super::{advance, claim, list, record};
+use crate::{MasterKey, Store, StoreConfig};
+
+#[tokio::test]
+async fn every_statement_of_the_hot_path_goes_by_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = StoreConfig {
+        database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).into(),
+        master_key: MasterKey::new([42; 32]),
+        max_connections: 1,
+    };
+    let store = Store::open(&config, Env::system()).await.unwrap();
+    let by_rowid = "messages USING INTEGER PRIMARY KEY";
+    for (sql, expected) in [
+        (claim::claim_sql(0), "SEARCH messages USING COVERING INDEX messages_open (session_id=? AND status=?)"),
+        (claim::claim_sql(4), "SEARCH messages USING COVERING INDEX messages_open (session_id=? AND status=?)"),
+        (claim::claim_sql(4), by_rowid),
+        (claim::sending_sql(), "SEARCH messages USING INDEX messages_open (session_id=? AND status=?)"),
+        (record::by_id_sql(8), "SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)"),
+        (record::by_wire_sql(8), "SEARCH m USING INDEX messages_on_wire (session_id=? AND wa_id=?)"),
+        (advance::update_sql(8), by_rowid),
+        (advance::waiting_sql(), "SEARCH m USING INDEX messages_open (session_id=?"),
+        (list::queued_sql(), "SCAN messages USING COVERING INDEX messages_open"),
+    ] {
+        let plan = store.read().all(format!("EXPLAIN QUERY PLAN {sql}"), Vec::new()).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get("plan", 3).unwrap()).collect();
+        assert!(plan.iter().any(|step| step.contains(expected)), "{sql}\n{plan:#?}");
+        assert!(!plan.iter().any(|step| step == "SCAN messages" || step == "SCAN m"), "{sql}\n{plan:#?}");
+    }
+    store.close().await;
+}
