@@ -30,7 +30,7 @@ pub(crate) struct Device {
     /// The Noise static key it must log in with.
     pub(crate) noise_public: [u8; 32],
     /// `ADVSignedDeviceIdentity` with both signatures, as other clients check it.
-    pub(crate) device_identity: Vec<u8>,
+    pub(crate) proof: Vec<u8>,
     /// Whether the phone has sent it the app-state key and history.
     pub(crate) welcomed: AtomicBool,
     keys: Mutex<KeyStore>,
@@ -38,18 +38,12 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    pub(crate) fn new(
-        id: u16,
-        key_index: u32,
-        noise_public: [u8; 32],
-        device_identity: Vec<u8>,
-        keys: KeyStore,
-    ) -> Self {
+    pub(crate) fn new(id: u16, key_index: u32, noise_public: [u8; 32], proof: Vec<u8>, keys: KeyStore) -> Self {
         Self {
             id,
             key_index,
             noise_public,
-            device_identity,
+            proof,
             welcomed: AtomicBool::new(false),
             keys: Mutex::new(keys),
             mailbox: Mutex::new(Mailbox::default()),

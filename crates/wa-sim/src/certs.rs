@@ -1,6 +1,6 @@
-//! wa-sim's certificate chain: root → intermediate → leaf, each link a real XEdDSA signature.
+//! wa-sim's certificate chain: root → intermediate → leaf, each link a real `XEdDSA` signature.
 //!
-//! The promise: a client that takes wa-sim's root key instead of `WhatsApp`'s verifies everything it
+//! The promise: a client that takes wa-sim's root key instead of WhatsApp's verifies everything it
 //! would verify in production. Both known verifiers are served: Baileys (`Utils/noise-handler.js`:
 //! both signatures, intermediate issuer serial 0) and whatsapp-rust (`wacore-noise/src/handshake.rs`
 //! `verify_server_cert`: the same, plus leaf issuer = intermediate serial, leaf key = the static key

@@ -5,6 +5,7 @@ use wacore_libsignal::crypto::hmac_sha256;
 use wacore_libsignal::protocol::{CurveError, KeyPair, PublicKey};
 
 /// Generator for keys, signatures and ids: nothing a test asserts depends on its values.
+#[expect(clippy::disallowed_methods, reason = "keys and ids of a simulator are nobody's test input")]
 pub(crate) fn rng() -> rand_wire::rngs::ThreadRng {
     rand_wire::rng()
 }
@@ -29,7 +30,7 @@ pub(crate) fn raw(key: &PublicKey) -> [u8; 32] {
     out
 }
 
-/// XEdDSA over the parts put end to end.
+/// `XEdDSA` over the parts put end to end.
 pub(crate) fn sign(key: &KeyPair, parts: &[&[u8]]) -> Result<[u8; 64], CurveError> {
     key.private_key.calculate_signature_for_multipart_message(parts, &mut rng())
 }

@@ -25,7 +25,7 @@ pub(crate) fn unlink(core: &Core, account: &Arc<Account>, id: u16) -> bool {
     };
     presence::gone(core, account, &device);
     if let Some(outbox) = device.mailbox().outbox() {
-        outbox.push(stanza::encode(&stanza::stream_error(401, Some("device_removed"))));
+        outbox.push(stanza::encode(&stanza::stream_error(Some(401), Some("device_removed"))));
         outbox.finish();
     }
     tell(core, account, &device, "remove");

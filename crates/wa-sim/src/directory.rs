@@ -13,10 +13,10 @@ const DERIVED_PREFIX: &str = "4915";
 
 #[derive(Default)]
 struct Index {
-    by_pn: HashMap<CompactString, Arc<Account>>,
-    by_lid: HashMap<CompactString, Arc<Account>>,
+    pns: HashMap<CompactString, Arc<Account>>,
+    lids: HashMap<CompactString, Arc<Account>>,
     /// Accounts that were derived from a name.
-    by_name: HashMap<String, Arc<Account>>,
+    names: HashMap<String, Arc<Account>>,
 }
 
 /// See the module's head.
@@ -30,9 +30,9 @@ impl Directory {
     pub(crate) fn find(&self, jid: &Jid) -> Option<Arc<Account>> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         if jid.server.is_lid_family() {
-            index.by_lid.get(&jid.user).cloned()
+            index.lids.get(&jid.user).cloned()
         } else if jid.server.is_pn_family() {
-            index.by_pn.get(&jid.user).cloned()
+            index.pns.get(&jid.user).cloned()
         } else {
             None
         }
@@ -40,23 +40,23 @@ impl Directory {
 
     /// The account with a number.
     pub(crate) fn by_pn(&self, pn: &str) -> Option<Arc<Account>> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner).by_pn.get(pn).cloned()
+        self.index.read().unwrap_or_else(PoisonError::into_inner).pns.get(pn).cloned()
     }
 
     /// The account with a number, made by `make` (which is given its LID) when there is none. The
     /// flag says whether it is new.
     pub(crate) fn ensure(&self, pn: &str, make: impl FnOnce(CompactString) -> Account) -> (Arc<Account>, bool) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = index.by_pn.get(pn) {
+        if let Some(account) = index.pns.get(pn) {
             return (Arc::clone(account), false);
         }
-        let lid = (0_u32..)
+        let lid = (0..u32::MAX)
             .map(|attempt| lid_for(pn, attempt))
-            .find(|lid| !index.by_lid.contains_key(lid))
-            .expect("an endless series of candidates has a free one");
+            .find(|lid| !index.lids.contains_key(lid))
+            .expect("there are more candidates than accounts fit into memory");
         let account = Arc::new(make(lid.clone()));
-        index.by_pn.insert(pn.into(), Arc::clone(&account));
-        index.by_lid.insert(lid, Arc::clone(&account));
+        index.pns.insert(pn.into(), Arc::clone(&account));
+        index.lids.insert(lid, Arc::clone(&account));
         (account, true)
     }
 
@@ -67,24 +67,24 @@ impl Directory {
             return name.trim_start_matches('+').into();
         }
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = index.by_name.get(name) {
+        if let Some(account) = index.names.get(name) {
             return account.pn.clone();
         }
-        (0_u32..)
+        (0..u32::MAX)
             .map(|attempt| derived_number(name, attempt))
-            .find(|pn| !index.by_pn.contains_key(pn))
-            .expect("an endless series of candidates has a free one")
+            .find(|pn| !index.pns.contains_key(pn))
+            .expect("there are more candidates than accounts fit into memory")
     }
 
     /// Remembers which name an account was derived from.
     pub(crate) fn remember_name(&self, name: &str, account: &Arc<Account>) {
-        self.index.write().unwrap_or_else(PoisonError::into_inner).by_name.insert(name.to_owned(), Arc::clone(account));
+        self.index.write().unwrap_or_else(PoisonError::into_inner).names.insert(name.to_owned(), Arc::clone(account));
     }
 
     /// Every account, by number.
     pub(crate) fn all(&self) -> Vec<Arc<Account>> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        let mut accounts: Vec<_> = index.by_pn.values().cloned().collect();
+        let mut accounts: Vec<_> = index.pns.values().cloned().collect();
         accounts.sort_by(|a, b| a.pn.cmp(&b.pn));
         accounts
     }

@@ -1,6 +1,6 @@
-//! A `WhatsApp` server to test against.
+//! A WhatsApp server to test against.
 //!
-//! wa-sim speaks the multi-device protocol of `WhatsApp` Web well enough that real clients (Baileys,
+//! wa-sim speaks the multi-device protocol of WhatsApp Web well enough that real clients (Baileys,
 //! whatsapp-rust) link, log in and exchange end-to-end encrypted messages through it, over a
 //! certificate chain that is signed for real under a root key of its own. It plays the phone too:
 //! every account has one, a Signal endpoint that keeps book of what it was shown.

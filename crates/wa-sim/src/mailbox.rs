@@ -179,7 +179,9 @@ impl Mailbox {
             cursor = waiting.same_before;
         }
         if !chain.iter().any(|(_, same)| *same) {
-            chain.iter_mut().for_each(|(_, same)| *same = true);
+            for (_, same) in &mut chain {
+                *same = true;
+            }
         }
         self.unlink(key, &chain)
     }

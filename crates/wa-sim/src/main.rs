@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use tracing_subscriber::EnvFilter;
 use wa_sim::{Config, Phones, Sim};
 
-/// A `WhatsApp` server to test against.
+/// A WhatsApp server to test against.
 #[derive(Parser)]
 #[command(version, about)]
 struct Args {

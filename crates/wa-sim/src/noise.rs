@@ -1,9 +1,9 @@
-//! The responder's half of WhatsApp's Noise handshake: XX, IK, and XXfallback.
+//! The responder's half of WhatsApp's Noise handshake: XX, IK, and `XXfallback`.
 //!
 //! wire.md 2.0: the prologue is the four bytes `WA 06 03` alone. A `ClientHello` that carries `static`
 //! and `payload` is an IK attempt with a cached server key; when it does not decrypt (the server has
 //! new keys) or the configuration says so, the answer carries `static` and the handshake goes on as
-//! XXfallback over the same client ephemeral (`wacore-noise/src/handshake.rs`).
+//! `XXfallback` over the same client ephemeral (`wacore-noise/src/handshake.rs`).
 
 use crate::certs::Identity;
 use crate::crypto;
@@ -43,7 +43,7 @@ pub(crate) struct Established {
 pub(crate) enum Step {
     /// IK worked: send the answer, and the connection is up.
     Done { reply: Vec<u8>, established: Box<Established> },
-    /// XX or XXfallback: send the answer, then wait for `ClientFinish`.
+    /// XX or `XXfallback`: send the answer, then wait for `ClientFinish`.
     AwaitFinish { reply: Vec<u8>, pending: Box<Pending> },
 }
 

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,7 @@ pub(crate) struct Outbox {
     id: u64,
     queue: mpsc::Sender<Out>,
     waiting: Arc<AtomicUsize>,
+    finishing: AtomicBool,
     closed: CancellationToken,
 }
 
@@ -43,8 +44,13 @@ pub(crate) struct Outgoing {
 pub(crate) fn outbox(closed: CancellationToken) -> (Arc<Outbox>, Outgoing) {
     let (sender, queue) = mpsc::channel(MAX_STANZAS);
     let waiting = Arc::new(AtomicUsize::new(0));
-    let outbox =
-        Outbox { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), queue: sender, waiting: Arc::clone(&waiting), closed };
+    let outbox = Outbox {
+        id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+        queue: sender,
+        waiting: Arc::clone(&waiting),
+        finishing: AtomicBool::new(false),
+        closed,
+    };
     (Arc::new(outbox), Outgoing { queue, waiting })
 }
 
@@ -67,11 +73,17 @@ impl Outbox {
         }
     }
 
-    /// Closes after what is queued so far was written.
+    /// Closes after what is queued so far was written. What the client still says is not heard.
     pub(crate) fn finish(&self) {
+        self.finishing.store(true, Ordering::Release);
         if self.queue.try_send(Out::Close).is_err() {
             self.closed.cancel();
         }
+    }
+
+    /// Whether [`finish`](Self::finish) was called.
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.finishing.load(Ordering::Acquire)
     }
 
     /// Closes at once.

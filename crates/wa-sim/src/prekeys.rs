@@ -188,7 +188,7 @@ pub(crate) fn take_bundle(core: &Core, account: &Account, device: u16) -> Option
             identity: keys.identity,
             signed: keys.signed.clone(),
             one_time,
-            device_identity: Some(device.device_identity.clone()),
+            device_identity: Some(device.proof.clone()),
         };
         (bundle, had_some.then_some(keys.one_time.len()))
     };

@@ -65,7 +65,7 @@ pub(crate) fn relay(core: &Core, sender: &Sender<'_>, node: &NodeRef<'_>) -> Res
     let phones = match (envelope.to.server, target) {
         (Server::Group, _) => match groups::fan_out(core, sender, &envelope) {
             Ok(phones) => phones,
-            Err(code) => return Ok(refused(&envelope, code)),
+            Err(error) => return Ok(refused(&envelope, error)),
         },
         (server, Some(target)) if server.is_pn_family() || server.is_lid_family() => {
             fan_out(core, sender, &target, &envelope)?

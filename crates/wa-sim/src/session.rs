@@ -21,24 +21,24 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Logs a companion in, or refuses it with the `<failure>` to send: a device that was never linked
+    /// Logs a companion in, or refuses it with the reason for the `<failure>`: a device that was never linked
     /// or no longer is gets 401, and so does one with another Noise key than it was linked with.
     pub(crate) fn login(
         core: &Core,
         payload: &ClientPayload,
         client_static: &[u8; 32],
         outbox: &Arc<Outbox>,
-    ) -> Result<Self, Node> {
+    ) -> Result<Self, u16> {
         let device = payload.device.and_then(|id| u16::try_from(id).ok()).unwrap_or(0);
         let account = payload.username.and_then(|number| core.directory.by_pn(&number.to_string()));
         let found = account.and_then(|account| account.device(device).map(|device| (account, device)));
         let Some((account, device)) = found.filter(|(_, device)| device.noise_public == *client_static) else {
-            return Err(stanza::failure(401));
+            return Err(401);
         };
         Stats::add(&core.stats.logins);
         let replaced = device.mailbox().attach(Arc::clone(outbox));
         if let Some(old) = replaced {
-            old.push(stanza::encode(&stanza::stream_error(409, Some("replaced"))));
+            old.push(stanza::encode(&stanza::stream_error(None, Some("replaced"))));
             old.finish();
         }
         let session = Self { account, device, outbox: Arc::clone(outbox) };
@@ -59,6 +59,9 @@ impl Session {
 
     /// Takes one stanza.
     pub(crate) async fn handle(&self, core: &Core, node: &NodeRef<'_>) -> Result<(), BadStanza> {
+        if self.outbox.is_finishing() {
+            return Ok(());
+        }
         match &*node.tag {
             "message" => self.message(core, node).await?,
             "receipt" => {

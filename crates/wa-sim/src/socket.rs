@@ -15,6 +15,7 @@ use bytes::{Buf as _, BufMut as _, BytesMut};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -34,6 +35,8 @@ const MAX_ROUTING: usize = 4 << 10;
 const COALESCED: usize = 128;
 /// Large enough for a handful of stanzas, small enough for thousands of idle sockets.
 const READ_BUFFER: usize = 4 << 10;
+/// Between the last stanza and the close frame.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
 const FRAME_OVERHEAD: usize = FRAME_LENGTH_SIZE + 16;
 
 /// Why a connection ended.
@@ -167,10 +170,10 @@ where
 {
     let session = match Session::login(core, payload, client_static, outbox) {
         Ok(session) => session,
-        Err(failure) => {
-            outbox.push(crate::stanza::encode(&failure));
+        Err(reason) => {
+            outbox.push(crate::stanza::encode(&crate::stanza::failure(reason)));
             outbox.finish();
-            frames.reader.closed.cancelled().await;
+            while frames.next().await.is_ok() {}
             return Ok(());
         }
     };
@@ -339,7 +342,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     /// Writes what is queued, as much as there is at a time, until told to stop.
-    async fn run(mut self, mut outgoing: Outgoing, timeout: std::time::Duration) {
+    async fn run(mut self, mut outgoing: Outgoing, timeout: Duration) {
         let mut batch = Vec::with_capacity(COALESCED);
         let mut scratch = Vec::new();
         let mut finished = false;
@@ -372,9 +375,17 @@ where
                 break;
             }
         }
+        if finished {
+            // Clients hang up by themselves after a `stream:error`, and Baileys takes a close that comes
+            // right behind it for a broken connection.
+            tokio::select! {
+                () = tokio::time::sleep(CLOSE_GRACE) => {}
+                () = self.closed.cancelled() => {}
+            }
+        }
         self.closed.cancel();
         // A client that does not answer the close frame must not keep the task alive.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), self.sink.close()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.sink.close()).await;
     }
 
     fn seal(&mut self, stanza: &[u8], scratch: &mut Vec<u8>, out: &mut BytesMut) -> Option<()> {
@@ -390,16 +401,17 @@ where
         Some(())
     }
 
-    async fn write(&mut self, out: BytesMut, timeout: std::time::Duration) -> bool {
+    async fn write(&mut self, out: BytesMut, timeout: Duration) -> bool {
         let sending = self.sink.send(Message::Binary(out.freeze()));
         tokio::select! {
-            sent = tokio::time::timeout(timeout, sending) => match sent {
-                Ok(sent) => sent.is_ok(),
-                Err(_) => {
+            sent = tokio::time::timeout(timeout, sending) => {
+                if let Ok(sent) = sent {
+                    sent.is_ok()
+                } else {
                     tracing::info!("closing a connection that does not read");
                     false
                 }
-            },
+            }
             () = self.closed.cancelled() => false,
         }
     }

@@ -97,9 +97,12 @@ pub(crate) fn error(code: u16, text: &str) -> Node {
     NodeBuilder::new("error").attr("code", u32::from(code)).attr("text", text).build()
 }
 
-/// `<stream:error code=…>`.
-pub(crate) fn stream_error(code: u16, conflict: Option<&str>) -> Node {
-    let builder = NodeBuilder::new("stream:error").attr("code", u32::from(code));
+/// `<stream:error code=…>`. A replaced connection gets no code, only the conflict.
+pub(crate) fn stream_error(code: Option<u16>, conflict: Option<&str>) -> Node {
+    let mut builder = NodeBuilder::new("stream:error");
+    if let Some(code) = code {
+        builder = builder.attr("code", u32::from(code));
+    }
     match conflict {
         None => builder.build(),
         Some(kind) => builder.children([NodeBuilder::new("conflict").attr("type", kind).build()]).build(),

@@ -1,4 +1,4 @@
-//! `usync` queries: devices, LIDs, and who is on `WhatsApp`. wire.md 2.4.1 and 2.4.2.
+//! `usync` queries: devices, LIDs, and who is on WhatsApp. wire.md 2.4.1 and 2.4.2.
 //!
 //! Users are asked for by JID, or by phone number in `<contact>`. Protocols that wa-sim knows nothing
 //! about (business, status, picture …) are left out of the answer, which every client reads as "none".
@@ -48,7 +48,7 @@ struct Asked {
     phone: Option<String>,
 }
 
-fn asked(core: &Core, user: &NodeRef<'_>) -> Option<Asked> {
+fn read_user(core: &Core, user: &NodeRef<'_>) -> Option<Asked> {
     let phone = user.get_optional_child("contact").and_then(NodeRef::content_as_string).map(|phone| phone.to_string());
     let jid = match (jid_attr(user, "jid"), &phone) {
         (Some(jid), _) if !jid.user.is_empty() => jid.into_non_ad(),
@@ -60,7 +60,7 @@ fn asked(core: &Core, user: &NodeRef<'_>) -> Option<Asked> {
 }
 
 fn answer_user(core: &Core, asker: (&Account, &Device), protocols: &[&str], user: &NodeRef<'_>) -> Option<Node> {
-    let asked = asked(core, user)?;
+    let asked = read_user(core, user)?;
     let mut children = Vec::new();
     for protocol in protocols {
         match *protocol {

@@ -18,6 +18,7 @@ pub(crate) fn router() -> Router<Arc<Core>> {
     Router::new()
         .route("/admin/root-key", get(server::root_key))
         .route("/admin/stats", get(server::stats))
+        .route("/admin/clock", post(server::shift_clock))
         .route("/admin/mock-phone/scan-qr", post(phone::scan_qr))
         .route("/admin/mock-phone/enter-code", post(phone::enter_code))
         .route("/admin/accounts", get(accounts::list).post(accounts::create))

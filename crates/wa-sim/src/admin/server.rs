@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,4 +37,16 @@ pub(super) async fn stats(State(core): State<Arc<Core>>) -> Json<Value> {
         "receipts": stats.receipts.load(Ordering::Relaxed),
         "badConnections": stats.bad_stanzas.load(Ordering::Relaxed),
     }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Shift {
+    shift_ms: i64,
+}
+
+/// `POST /admin/clock`: moves the clock that stanzas are stamped by.
+pub(super) async fn shift_clock(State(core): State<Arc<Core>>, Json(shift): Json<Shift>) -> Json<Value> {
+    core.clock.shift(shift.shift_ms);
+    Json(json!({ "now": core.clock.secs() }))
 }

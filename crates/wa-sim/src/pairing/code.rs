@@ -73,8 +73,8 @@ fn finish(pending: &Pending, request: &NodeRef<'_>, id: &str) -> Node {
 }
 
 /// Somebody types a code on a phone. Without a number it is the phone of the only client that waits.
-pub(crate) async fn enter(core: &Core, phone: Option<&str>, code: &str) -> Result<Paired, PairError> {
-    let code: String = code.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_uppercase();
+pub(crate) async fn enter(core: &Core, phone: Option<&str>, typed: &str) -> Result<Paired, PairError> {
+    let code: String = typed.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_uppercase();
     let phone = phone.map(|phone| phone.trim_start_matches('+'));
     let (number, pending) = core.pairings.by_number(phone).ok_or(PairError::Unknown)?;
     let account = core.account(&number, pending.applicant.push_name.as_deref());

@@ -242,6 +242,9 @@ impl Pending {
     /// own signature.
     async fn offer(&self, core: &Core, account: &Arc<Account>, adv_secret: &[u8; 32]) -> Result<Paired, PairError> {
         let crypto_error = |error: &dyn std::error::Error| PairError::Crypto(error.to_string());
+        if let Some(name) = &self.applicant.push_name {
+            account.set_push_name(name);
+        }
         let index = account.next_index();
         let signed = adv::sign(
             account.phone().keys().identity(),
@@ -266,6 +269,9 @@ impl Pending {
                         .attr("lid", account.jid(Server::Lid).with_device(index))
                         .build(),
                     NodeBuilder::new("platform").attr("name", "android").build(),
+                    // Nothing else tells Baileys its own name at once, and without a name it cannot say that it
+                    // is available, which makes all its delivery receipts `inactive`.
+                    NodeBuilder::new("biz").attr("name", account.push_name()).build(),
                 ])
                 .build()])
             .build();
@@ -322,7 +328,7 @@ impl Pending {
             .and_then(|bytes| adv::complete(bytes, &offer.signed, &self.applicant.keys.identity));
         let Some(proof) = proof else {
             let _ = offer.done.send(Err(PairError::Refused("its signature does not verify".into())));
-            self.outbox.push(stanza::encode(&stanza::stream_error(401, None)));
+            self.outbox.push(stanza::encode(&stanza::stream_error(Some(401), None)));
             self.outbox.finish();
             return;
         };
@@ -344,7 +350,7 @@ impl Pending {
         let outbox = Arc::clone(&self.outbox);
         tokio::spawn(async move {
             tokio::time::sleep(RESTART_DELAY).await;
-            outbox.push(stanza::encode(&stanza::stream_error(515, None)));
+            outbox.push(stanza::encode(&stanza::stream_error(Some(515), None)));
             outbox.finish();
         });
     }

@@ -84,8 +84,6 @@ pub(crate) enum Job {
     Read { chat: Option<CompactString>, ids: Option<Vec<CompactString>>, done: oneshot::Sender<usize> },
     /// Give a freshly linked companion the app-state key and an empty history.
     Welcome(Arc<Device>),
-    /// A companion asks for the app-state key again.
-    ShareKey(u16),
     /// Encrypt something again for a device that could not read it.
     Retry(RetryRequest),
 }

@@ -81,7 +81,7 @@ pub(crate) fn empty_history() -> Message {
         sync_type: Some(HistorySyncType::INITIAL_BOOTSTRAP),
         chunk_order: Some(1),
         progress: Some(100),
-        initial_hist_bootstrap_inline_payload: Some(payload.into()),
+        initial_hist_bootstrap_inline_payload: Some(payload),
         ..Default::default()
     };
     protocol(protocol_message::Type::HISTORY_SYNC_NOTIFICATION, |message| {

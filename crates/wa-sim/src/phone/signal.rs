@@ -304,3 +304,6 @@ impl SenderKeyStore for SenderKeys {
         Ok(self.0.get(name.cache_key()).cloned())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,7 +95,6 @@ impl Worker<'_> {
                 let _ = done.send(count);
             }
             Job::Welcome(device) => self.welcome(&device).await,
-            Job::ShareKey(device) => self.share_key(device).await,
             Job::Retry(request) => self.send_again(request).await,
         }
     }
