@@ -59,7 +59,7 @@ async function connect() {
   mine.ev.on('creds.update', saveCreds);
   mine.ev.on('connection.update', ({ connection, qr, lastDisconnect }) => {
     if (qr) tell({ event: 'qr', qr });
-    if (connection === 'open') tell({ event: 'open', jid: mine.user?.id, lid: mine.user?.lid });
+    if (connection === 'open') open(mine, state).catch(fail);
     if (connection === 'close') {
       const code = lastDisconnect?.error?.output?.statusCode;
       tell({ event: 'closed', code, reason: lastDisconnect?.error?.message });
@@ -95,6 +95,13 @@ async function connect() {
     for (const { key, receipt } of updates) tell({ event: 'receipt', id: key.id, receipt });
   });
   mine.ev.on('presence.update', ({ id, presences }) => tell({ event: 'presence', chat: id, presences }));
+}
+
+/** Goes online: only then are Baileys' delivery receipts those of a device in use. It wants a name for that. */
+async function open(mine, { creds }) {
+  creds.me.name ??= options['push-name'];
+  await mine.sendPresenceUpdate('available');
+  tell({ event: 'open', jid: mine.user?.id, lid: mine.user?.lid });
 }
 
 /** Closes the connection and keeps the credentials. */

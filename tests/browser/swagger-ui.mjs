@@ -80,7 +80,7 @@ try {
     // A server may have switched this on for every route.
     if (!(await execute.isVisible())) await block.locator('.try-out__btn').click();
     await execute.click();
-    const live = block.locator('.live-responses-table .response-col_status').first();
+    const live = block.locator('.live-responses-table tbody .response-col_status').first();
     await live.waitFor();
     const status = Number.parseInt((await live.innerText()).trim(), 10);
     if (status !== expect) throw new Error(`${method} ${path} gave ${status}: ${await block.innerText()}`);

@@ -16,5 +16,5 @@ pub use client::{Answer, Client, Credential};
 pub use database::Database;
 pub use process::{Process, binary, repository};
 pub use simulator::Simulator;
-pub use wait::{DEADLINE, eventually};
+pub use wait::{DEADLINE, eventually, eventually_or_tell};
 pub use waypost::{Setup, Tenant, Waypost};

@@ -63,9 +63,14 @@ impl Simulator {
         assert!(answer.status.is_success(), "faults: {} {}", answer.status, answer.body);
     }
 
-    /// The simulator's admin surface.
-    pub fn admin(&self) -> &Client {
-        &self.admin
+    /// The texts that others sent to the phone of `number`, in the order in which the server took them.
+    pub async fn texts_on_phone(&self, number: &str) -> Vec<String> {
+        let inbox = self.admin.get(&format!("/admin/accounts/{number}/inbox")).await.expect(200).body;
+        let chats = inbox["chats"].as_array().into_iter().flatten();
+        let mut messages: Vec<&Value> = chats.filter_map(|chat| chat["messages"].as_array()).flatten().collect();
+        messages.sort_by_key(|message| message["order"].as_u64());
+        let of_others = messages.into_iter().filter(|message| message["fromMe"] == false);
+        of_others.filter_map(|message| message["text"].as_str().map(str::to_owned)).collect()
     }
 
     /// What the simulator printed.

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::client::text;
 use crate::database::OwnPostgres;
-use crate::{Client, Credential, Database, Process, Simulator, binary, eventually};
+use crate::{Client, Credential, Database, Process, Simulator, binary, eventually, eventually_or_tell};
 
 /// How a server under test is set up.
 #[derive(Debug, Clone)]
@@ -199,9 +199,9 @@ impl Tenant {
 
     /// Waits until a session is in a state.
     pub async fn wait_session(&self, session: &str, status: &str) -> Value {
-        eventually(&format!("the session to be {status}"), async || {
+        eventually_or_tell(&format!("the session to be {status}"), async || {
             let found = self.session(session).await;
-            (found["status"] == status).then_some(found)
+            if found["status"] == status { Ok(found) } else { Err(found.to_string()) }
         })
         .await
     }
@@ -222,12 +222,12 @@ impl Tenant {
     /// # Panics
     /// When it fails or is canceled instead, or does not get there in time.
     pub async fn wait_message(&self, id: &str, status: &str) -> Value {
-        eventually(&format!("message {id} to be {status}"), async || {
+        eventually_or_tell(&format!("message {id} to be {status}"), async || {
             let message = self.message(id).await;
             let now = message["status"].as_str().unwrap_or_default();
             let ended = matches!(now, "failed" | "canceled") && now != status;
             assert!(!ended, "the message was to be {status} and is {message}");
-            (now == status).then_some(message)
+            if now == status { Ok(message) } else { Err(message.to_string()) }
         })
         .await
     }

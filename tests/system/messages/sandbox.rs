@@ -89,7 +89,6 @@ async fn the_other_magic_numbers_do_what_the_page_says(
 #[rstest]
 #[case::lost("15550102001", "connected")]
 #[case::logged_out("15550102002", "logged_out")]
-#[case::restricted("15550102003", "restricted")]
 #[case::replaced("15550102004", "replaced")]
 #[case::outdated("15550102005", "client_outdated")]
 #[tokio::test]
@@ -105,6 +104,27 @@ async fn a_session_that_falls_has_a_way_back(#[case] to: &str, #[case] fallen: &
     ada.wait_session(&session, "connected").await;
     let id = ada.send_text(&session, FRIEND, "and back").await;
     ada.wait_message(&id, "read").await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_restricted_session_says_until_when_and_can_be_linked_anew() -> Result<()> {
+    let server = Waypost::start(sandbox_setup(Database::Sqlite)).await?;
+    let ada = server.register("ada").await?;
+    let session = ada.sandbox().await;
+    ada.send_text(&session, "15550102003", "fall").await;
+    let restricted = ada.wait_session(&session, "restricted").await;
+    assert!(restricted["lastError"]["until"].is_string(), "{restricted}");
+
+    let path = format!("/api/v1/whatsapp/{session}");
+    let early = ada.person.post(&format!("{path}/connect"), &json!({})).await;
+    let sentence = early.body["message"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(early.failure(409), "CONFLICT");
+    assert!(sentence.contains("until 20"), "{sentence}");
+
+    ada.person.post(&format!("{path}/logout"), &json!({})).await.data();
+    ada.connect(&session).await;
+    ada.wait_session(&session, "connected").await;
     Ok(())
 }
 

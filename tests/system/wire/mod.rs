@@ -18,6 +18,9 @@ pub const GATEWAY: &str = "15551230001";
 /// The number in the hands of Baileys.
 pub const FRIEND: &str = "15551230002";
 
+/// The first message of every scene.
+const GREETING: &str = "Are you there?";
+
 /// Everybody on stage: a session of the gateway, linked and connected, and a friend with Baileys.
 pub struct Scene {
     pub simulator: Simulator,
@@ -38,7 +41,17 @@ impl Scene {
         let ada = server.register("ada").await?;
         let session = ada.link(&simulator, GATEWAY).await;
         let friend = Baileys::pair(&simulator, FRIEND).await?;
-        Ok(Self { simulator, server, ada, session, friend })
+        let mut scene = Self { simulator, server, ada, session, friend };
+        // What comes while Baileys still fetches what it missed, it shows among the rest: from here on it is in order.
+        scene.send(GREETING).await;
+        scene.friend.wait_text(GREETING).await;
+        Ok(scene)
+    }
+
+    /// What the friend was shown since the greeting, in order.
+    pub fn texts_at_the_friend(&self) -> Vec<String> {
+        let texts = self.friend.texts().into_iter().filter_map(|seen| seen.text);
+        texts.filter(|text| text != GREETING).collect()
     }
 
     /// Sends a text from the gateway to the friend and returns the message's id.

@@ -20,8 +20,7 @@ async fn a_hundred_messages_arrive_once_each_and_in_order(
     for text in &wanted {
         scene.friend.wait_text(text).await;
     }
-    let seen: Vec<String> = scene.friend.texts().into_iter().filter_map(|seen| seen.text).collect();
-    assert_eq!(seen, wanted);
+    assert_eq!(scene.texts_at_the_friend(), wanted);
     for id in &ids {
         scene.ada.wait_message(id, "delivered").await;
     }

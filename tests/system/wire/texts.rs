@@ -57,6 +57,6 @@ async fn the_longest_text_arrives_and_a_longer_one_is_refused() -> Result<()> {
         assert!(answer.body["errors"].get("text").is_some(), "{}", answer.body);
         assert_eq!(answer.failure(400), "VALIDATION_ERROR");
     }
-    assert_eq!(scene.friend.texts().len(), 2);
+    assert_eq!(scene.texts_at_the_friend().len(), 2);
     Ok(())
 }
