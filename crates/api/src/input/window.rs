@@ -38,7 +38,8 @@ impl Window {
     pub fn by_cursor(fields: &mut Fields) -> Self {
         let Self { request, .. } = Self::by_page(fields);
         let cursor = fields.optional("cursor", |value| {
-            rules::string(value)?.parse().map_err(|_| "Must be the nextCursor of an earlier page".to_owned())
+            let cursor = rules::string(value)?.parse().ok().filter(|cursor| *cursor > 0);
+            cursor.ok_or_else(|| "Must be the nextCursor of an earlier page".to_owned())
         });
         let request = match (request, cursor) {
             (PageRequest::Number { limit, .. }, Some(cursor)) => PageRequest::After { cursor, limit },
