@@ -79,14 +79,17 @@ impl Network {
         self.env.now()
     }
 
+    /// Where the session's latest link posts its events.
+    pub fn sink(&self, session: SessionId) -> Arc<dyn EventSink> {
+        self.lines.lock().unwrap()[&session].0.clone()
+    }
+
     pub fn post(&self, session: SessionId, event: EngineEvent) {
-        let sink = self.lines.lock().unwrap()[&session].0.clone();
-        sink.post(session, event);
+        self.sink(session).post(session, event);
     }
 
     pub async fn inbound(&self, session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored> {
-        let sink = self.lines.lock().unwrap()[&session].0.clone();
-        sink.inbound(session, messages).await
+        self.sink(session).inbound(session, messages).await
     }
 
     /// A phone scans the session's QR code.

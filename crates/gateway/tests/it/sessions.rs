@@ -64,11 +64,15 @@ async fn a_disconnected_session_keeps_its_link_and_connects_without_a_qr_code() 
 async fn events_of_a_connection_that_was_closed_count_no_more() {
     let world = World::new().await;
     let session = world.connected_session().await;
+    let closed = world.network.sink(session);
     world.gateway.disconnect_session(world.tenant, session).await.unwrap();
-    world.network.connected(session);
-    // A step behind the event shows what became of it.
-    let view = world.gateway.disconnect_session(world.tenant, session).await.unwrap();
-    assert_eq!(view.session.status, SessionStatus::Disconnected);
+    *world.network.answers_logins.lock().unwrap() = false;
+    world.gateway.connect_session(world.tenant, session).await.unwrap();
+    closed.post(session, EngineEvent::Connected { push_name: None });
+    // An attempt that is lost is still an attempt; a connection that is lost would be told as disconnected.
+    world.network.lose(session);
+    let row = world.until_error(session, "CONNECTION_LOST").await;
+    assert_eq!(row.status, SessionStatus::Connecting);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -147,6 +147,21 @@ impl World {
     }
 }
 
+impl World {
+    /// Waits until the session's last error has this code.
+    pub async fn until_error(&self, id: SessionId, code: &str) -> Session {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let session = self.gateway.get_session(self.tenant, id).await.unwrap().session;
+            if session.last_error.as_ref().is_some_and(|error| error.code == code) {
+                return session;
+            }
+            assert!(Instant::now() < deadline, "waited in vain for {code}: {session:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
 /// The statuses in a message's timeline.
 pub fn steps(message: &Message) -> Vec<MessageStatus> {
     message.timeline.iter().map(|entry| entry.status).collect()
