@@ -60,21 +60,21 @@ fn read_user(core: &Core, user: &NodeRef<'_>) -> Option<Asked> {
 }
 
 fn answer_user(core: &Core, asker: (&Account, &Device), protocols: &[&str], user: &NodeRef<'_>) -> Option<Node> {
-    let asked = read_user(core, user)?;
+    let who = read_user(core, user)?;
     let mut children = Vec::new();
     for protocol in protocols {
         match *protocol {
-            "contact" => children.push(contact(&asked)),
+            "contact" => children.push(contact(&who)),
             "devices" => {
-                if let Some(account) = &asked.account {
+                if let Some(account) = &who.account {
                     account.watch(asker.0, asker.1.id);
                 }
-                children.push(devices(asked.account.as_deref()));
+                children.push(devices(who.account.as_deref()));
             }
             // Only a number can be asked for its LID; the other way round clients take the answer
             // for a mapping of the LID to itself.
-            "lid" if asked.jid.is_pn() => {
-                if let Some(account) = &asked.account {
+            "lid" if who.jid.is_pn() => {
+                if let Some(account) = &who.account {
                     let lid = Jid::lid(account.lid.clone());
                     children.push(NodeBuilder::new("lid").attr("val", lid).build());
                 }
@@ -82,8 +82,8 @@ fn answer_user(core: &Core, asker: (&Account, &Device), protocols: &[&str], user
             _ => {}
         }
     }
-    let mut node = NodeBuilder::new("user").attr("jid", &asked.jid);
-    if let (true, Some(account)) = (asked.jid.is_lid(), &asked.account) {
+    let mut node = NodeBuilder::new("user").attr("jid", &who.jid);
+    if let (true, Some(account)) = (who.jid.is_lid(), &who.account) {
         node = node.attr("pn_jid", Jid::pn(account.pn.clone()));
     }
     Some(node.children(children).build())

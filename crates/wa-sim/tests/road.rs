@@ -99,16 +99,16 @@ async fn keys_are_handed_out_once_and_unknown_people_are_named() {
     let sim = sim().await;
     let (ann, bob) = (Companion::link(&sim, "Ann", None).await, Companion::link(&sim, "Bob", None).await);
     let (mut a, mut b) = (ann.connect(&sim).await, bob.connect(&sim).await);
-    let blob = |tag: &'static str, bytes: Vec<u8>| NodeBuilder::new(tag).bytes(bytes).build();
+    let leaf = |tag: &'static str, bytes: Vec<u8>| NodeBuilder::new(tag).bytes(bytes).build();
     let key =
-        |id: u8| NodeBuilder::new("key").children([blob("id", vec![0, 0, id]), blob("value", vec![id; 32])]).build();
+        |id: u8| NodeBuilder::new("key").children([leaf("id", vec![0, 0, id]), leaf("value", vec![id; 32])]).build();
     let upload = vec![
-        blob("registration", vec![0, 0, 0, 9]),
-        blob("type", vec![5]),
-        blob("identity", support::raw(&bob.identity.identity.public_key).to_vec()),
+        leaf("registration", vec![0, 0, 0, 9]),
+        leaf("type", vec![5]),
+        leaf("identity", support::raw(&bob.identity.identity.public_key).to_vec()),
         NodeBuilder::new("list").children([key(1), key(2)]).build(),
         NodeBuilder::new("skey")
-            .children([blob("id", vec![0, 0, 1]), blob("value", vec![3; 32]), blob("signature", vec![4; 64])])
+            .children([leaf("id", vec![0, 0, 1]), leaf("value", vec![3; 32]), leaf("signature", vec![4; 64])])
             .build(),
     ];
     assert_eq!(attr(&b.iq("up", "encrypt", "set", upload).await, "type"), "result");
@@ -241,8 +241,8 @@ async fn faults_refuse_withhold_and_drop() {
     }
     assert_eq!(acks, [("nacked".into(), "463".into()), ("clean".into(), String::new())]);
     for id in ["withheld", "clean"] {
-        let got = b.until(|node| node.tag == "message" && attr(node, "category").is_empty()).await;
-        assert_eq!(attr(&got, "id"), id);
+        let received = b.until(|node| node.tag == "message" && attr(node, "category").is_empty()).await;
+        assert_eq!(attr(&received, "id"), id);
         b.send(&receipt(id, &ann.jid(), None)).await;
     }
     let first = a.until(|node| node.tag == "receipt").await;

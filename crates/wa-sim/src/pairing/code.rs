@@ -73,8 +73,8 @@ fn finish(pending: &Pending, request: &NodeRef<'_>, id: &str) -> Node {
 }
 
 /// Somebody types a code on a phone. Without a number it is the phone of the only client that waits.
-pub(crate) async fn enter(core: &Core, phone: Option<&str>, typed: &str) -> Result<Paired, PairError> {
-    let code: String = typed.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_uppercase();
+pub(crate) async fn enter(core: &Core, phone: Option<&str>, entered: &str) -> Result<Paired, PairError> {
+    let pair_code: String = entered.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_uppercase();
     let phone = phone.map(|phone| phone.trim_start_matches('+'));
     let (number, pending) = core.pairings.by_number(phone).ok_or(PairError::Unknown)?;
     let account = core.account(&number, pending.applicant.push_name.as_deref());
@@ -87,8 +87,8 @@ pub(crate) async fn enter(core: &Core, phone: Option<&str>, typed: &str) -> Resu
     let ephemeral_public = crypto::raw(&ephemeral.public_key);
     // Two PBKDF2 of 131,072 rounds each, which do not belong on an async thread.
     let (companion_ephemeral, wrapped_ours) = tokio::task::spawn_blocking(move || {
-        let theirs = PairCodeUtils::decrypt_primary_ephemeral_pub(&wrapped, &code);
-        (theirs, PairCodeUtils::encrypt_ephemeral_pub(&ephemeral_public, &code))
+        let theirs = PairCodeUtils::decrypt_primary_ephemeral_pub(&wrapped, &pair_code);
+        (theirs, PairCodeUtils::encrypt_ephemeral_pub(&ephemeral_public, &pair_code))
     })
     .await
     .map_err(|error| PairError::Crypto(error.to_string()))?;
