@@ -64,6 +64,13 @@ impl DataDir {
         }
     }
 
+    /// The path of a file in the folder, absolute; where it is not there, it is made, empty and for the owner alone.
+    pub fn own_file(&self, name: &str) -> Result<PathBuf, DataDirError> {
+        let path = self.join(name);
+        let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        made.map(|_| path.clone()).map_err(|why| DataDirError::Io { what: "open", path, why })
+    }
+
     /// The path of a file in the folder, absolute.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)

@@ -43,10 +43,14 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     let room = Arc::new(Semaphore::new(limits.max_connections));
     let connections = TaskTracker::new();
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async {
+            let place = Arc::clone(&room).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            biased;
             () = stop.cancelled() => break,
+            next = next => next,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -172,8 +176,11 @@ mod tests {
         server.await.unwrap();
     }
 
+    #[rstest::rstest]
+    #[case::with_room_for_more(10)]
+    #[case::full(2)]
     #[tokio::test]
-    async fn an_idle_connection_and_an_endless_request_do_not_hold_up_a_shutdown() {
+    async fn an_idle_connection_and_an_endless_request_do_not_hold_up_a_shutdown(#[case] max_connections: usize) {
         let (started, mut has_started) = mpsc::channel::<()>(1);
         let router = Router::new().route(
             "/",
@@ -185,7 +192,7 @@ mod tests {
                 }
             }),
         );
-        let (address, stop, server) = start(router, Limits { grace: Duration::from_millis(50), ..LIMITS }).await;
+        let (address, stop, server) = start(router, Limits { grace: Duration::from_millis(50), max_connections }).await;
         let _idle = TcpStream::connect(address).await.unwrap();
         let _endless = ask(address, GET).await;
         has_started.recv().await.unwrap();

@@ -13,7 +13,7 @@ use waypost_store::{MasterKey, Store, StoreConfig, StoreError};
 
 use crate::{
     config::Config,
-    data_dir::DataDir,
+    data_dir::{DataDir, DataDirError},
     keys::{self, Key},
 };
 
@@ -43,7 +43,7 @@ pub async fn build(config: &Config, folder: &DataDir) -> anyhow::Result<Parts> {
     let env = Env::system();
     let master_key = keys::load(&config.master_key, folder, MASTER_KEY, &env)?;
     let token_key = keys::load(&config.token_key, folder, TOKEN_KEY, &env)?;
-    let url = config.database_url.clone().unwrap_or_else(|| sqlite_in(folder));
+    let url = config.database_url.clone().map_or_else(|| sqlite_in(folder), Ok)?;
     let database = describe(url.expose_secret());
     let store = open_store(config, url, &master_key, &env).await.with_context(|| format!("cannot open {database}"))?;
     let engines = engines(config, &store, &env)?;
@@ -77,10 +77,11 @@ async fn open_store(config: &Config, url: SecretString, master_key: &Key, env: &
     })
 }
 
-fn sqlite_in(folder: &DataDir) -> SecretString {
-    let path = folder.join(DATABASE).display().to_string();
+/// The URL of the database in the data folder. SQLite gives its other files the rights of this one.
+fn sqlite_in(folder: &DataDir) -> Result<SecretString, DataDirError> {
+    let path = folder.own_file(DATABASE)?.display().to_string();
     let path = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-    SecretString::from(format!("sqlite://{path}"))
+    Ok(SecretString::from(format!("sqlite://{path}")))
 }
 
 /// The kind of a database and where it is, without user and password.

@@ -1,8 +1,11 @@
 //! The binary as an operator meets it: how it starts, refuses and stops. What it serves is tested in `tests/`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    os::unix::fs::MetadataExt,
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
@@ -74,7 +77,8 @@ fn it_starts_on_an_empty_folder_answers_and_stops_when_told_to_and_again() {
         assert!(server.stop());
     }
     for made in ["waypost.db", "master.key", "token.key", "waypost.lock"] {
-        assert!(data.path().join("data").join(made).exists(), "{made}");
+        let metadata = std::fs::metadata(data.path().join("data").join(made)).unwrap();
+        assert_eq!(metadata.mode() & 0o777, 0o600, "{made}");
     }
 }
 

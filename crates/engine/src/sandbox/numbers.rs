@@ -44,7 +44,7 @@ pub(super) enum Conduct {
     ConnectionLost,
     /// Acknowledged; then the owner unlinks the device on the phone.
     Unlinked,
-    /// Acknowledged; then the account is restricted for an hour.
+    /// Acknowledged; then the account is restricted for ten seconds.
     Restricted,
     /// Acknowledged; then another client takes the connection over.
     Replaced,

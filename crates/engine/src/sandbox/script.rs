@@ -10,8 +10,8 @@ use crate::{EndReason, ReceiptKind};
 /// How much longer than usual the slow recipient takes.
 const SLOWNESS: u32 = 20;
 
-/// How long the pretend restriction lasts.
-const RESTRICTION: Duration = Duration::from_hours(1);
+/// How long the pretend restriction lasts: the gateway refuses to connect before it is over.
+const RESTRICTION: Duration = Duration::from_secs(10);
 
 /// One thing that happens.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ pub fn boolean(text: &str) -> Result<bool, String> {
 }
 
 /// Reads a whole number within the bounds, both included.
-pub fn number<N: FromStr + PartialOrd + std::fmt::Display>(text: &str, least: N, most: N) -> Result<N, String> {
+pub fn number<N: FromStr + PartialOrd + Copy + std::fmt::Display>(text: &str, least: N, most: N) -> Result<N, String> {
     text.parse()
         .ok()
         .filter(|number| (&least..=&most).contains(&number))
