@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
@@ -46,7 +46,7 @@ enum End {
 }
 
 /// Keeps the session connected until it is told to stop or the network ends it.
-pub(super) async fn drive(link: Arc<LinkCore>, mut orders: mpsc::Receiver<Command>) {
+pub(super) async fn drive(link: Arc<LinkCore>, mut orders: watch::Receiver<Option<Command>>) {
     let mut wait = RESTART_WAIT.0;
     loop {
         link.post(EngineEvent::Connecting);
@@ -72,10 +72,22 @@ pub(super) async fn drive(link: Arc<LinkCore>, mut orders: mpsc::Receiver<Comman
         if started.elapsed() > RESTART_WAIT.1 {
             wait = RESTART_WAIT.0;
         }
-        if timeout(wait, orders.recv()).await.is_ok() {
+        if timeout(wait, told(&mut orders)).await.is_ok() {
             return;
         }
         wait = (wait * 2).min(RESTART_WAIT.1);
+    }
+}
+
+/// Waits for an order. It stays in force: whoever asks again hears it again.
+async fn told(orders: &mut watch::Receiver<Option<Command>>) -> Command {
+    // Nobody is left to give one: the link is gone.
+    orders.wait_for(Option::is_some).await.ok().and_then(|order| *order).unwrap_or(Command::Close)
+}
+
+async fn told_to_close(orders: &mut watch::Receiver<Option<Command>>) {
+    if told(orders).await == Command::Logout {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -90,14 +102,11 @@ pub(super) async fn is_linked(link: &LinkCore) -> bool {
 }
 
 /// Builds a client and runs it to its end.
-async fn run(link: &Arc<LinkCore>, orders: &mut mpsc::Receiver<Command>) -> End {
+async fn run(link: &Arc<LinkCore>, orders: &mut watch::Receiver<Option<Command>>) -> End {
     let version = tokio::select! {
         biased;
-        order = orders.recv() => match order {
-            // There may be a device to unlink: go on, and hear the order again.
-            Some(Command::Logout) => link.shared.versions.current().await,
-            _ => return End::Told,
-        },
+        // An order to log out still needs a client.
+        () = told_to_close(orders) => return End::Told,
         version = link.shared.versions.current() => version,
     };
     let built = match build(link, version).await {
@@ -122,8 +131,12 @@ struct Running {
     task: JoinHandle<()>,
     /// Whether `Connected` was said and not taken back.
     connected: bool,
+    /// Whether the loss of the connection was told already.
+    lost: bool,
     /// Whether the client may have said that the account is available.
     presence_due: bool,
+    /// Whether the client was put away.
+    closed: bool,
 }
 
 impl Running {
@@ -132,18 +145,28 @@ impl Running {
         let running = client.clone();
         let task = tokio::spawn(async move { running.run().await });
         link.client.send_replace(Some(client.clone()));
-        Self { link: link.clone(), client, backend, changes, task, connected: false, presence_due: false }
+        Self {
+            link: link.clone(),
+            client,
+            backend,
+            changes,
+            task,
+            connected: false,
+            lost: false,
+            presence_due: false,
+            closed: false,
+        }
     }
 
     /// Follows the client until it ends or is told to.
-    async fn watch(&mut self, orders: &mut mpsc::Receiver<Command>) -> End {
+    async fn watch(&mut self, orders: &mut watch::Receiver<Option<Command>>) -> End {
         let mut check = interval_at(Instant::now() + CHECK_EVERY, CHECK_EVERY);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                order = orders.recv() => {
-                    if order == Some(Command::Logout) {
+                order = told(orders) => {
+                    if order == Command::Logout {
                         self.unlink().await;
                     }
                     return End::Told;
@@ -179,13 +202,14 @@ impl Running {
     async fn apply(&mut self, change: Change) -> Option<End> {
         match change {
             Change::Qr { code, lasts } => {
+                self.lost = false;
                 let expires_at = self.link.shared.env.now().plus(lasts);
                 self.link.post(EngineEvent::Qr { code, expires_at });
             }
             Change::QrExhausted => return Some(End::QrExhausted),
             Change::Paired(paired) => return self.linked(&paired).await,
             Change::Connected => {
-                self.connected = true;
+                (self.connected, self.lost) = (true, false);
                 self.link.post(EngineEvent::Connected { push_name: self.push_name() });
                 self.appear_offline().await;
             }
@@ -223,6 +247,9 @@ impl Running {
 
     fn lost(&mut self, reason: String) {
         self.connected = false;
+        if std::mem::replace(&mut self.lost, true) {
+            return;
+        }
         self.link.post(EngineEvent::ConnectionLost { reason });
         self.link.post(EngineEvent::Connecting);
     }
@@ -267,8 +294,10 @@ impl Running {
                 "the session's client took too long to close; the rest is dropped"
             );
         }
-        let _ = timeout(CLOSE_TIMEOUT, &mut self.task).await;
-        self.backend.seal();
+        self.closed = true;
+        if !self.task.is_finished() {
+            let _ = timeout(CLOSE_TIMEOUT, &mut self.task).await;
+        }
     }
 }
 
@@ -277,5 +306,14 @@ impl Drop for Running {
         self.link.client.send_replace(None);
         self.client.signal_shutdown_sync();
         self.task.abort();
+        // What its stray tasks still want to write would mix with the next client's, or outlive a `forget`.
+        self.backend.seal();
+        // The client holds itself until its transport is closed, and closing takes a moment that a drop does not have.
+        if !self.closed
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let client = self.client.clone();
+            runtime.spawn(async move { timeout(CLOSE_TIMEOUT, client.disconnect()).await });
+        }
     }
 }

@@ -15,10 +15,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::watch, task::JoinHandle};
 use waypost_domain::PhoneNumber;
 use waypost_engine::{EngineEvent, EventSink, Link, LinkError, Outgoing, PairingCode, SendFailure, SessionSpec};
 use whatsapp_rust::{Client, SendOptions};
@@ -82,7 +79,7 @@ pub(crate) struct LinkCore {
 }
 
 struct Driver {
-    commands: mpsc::Sender<Command>,
+    orders: watch::Sender<Option<Command>>,
     task: JoinHandle<()>,
 }
 
@@ -124,11 +121,10 @@ impl LinkCore {
                 "This build is for simulators and never connects to WhatsApp. Set the simulator's address".to_owned(),
             ));
         }
-        // Either command ends the driver, so one place is enough.
-        let (commands, orders) = mpsc::channel(1);
-        let task = tokio::spawn(driver::drive(Arc::clone(self), orders));
+        let (orders, heard) = watch::channel(None);
+        let task = tokio::spawn(driver::drive(Arc::clone(self), heard));
         *self.abort.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
-        *driver = Some(Driver { commands, task });
+        *driver = Some(Driver { orders, task });
         Ok(())
     }
 
@@ -183,9 +179,8 @@ impl LinkCore {
 
 /// Tells a driver to end and waits until it has.
 async fn stop(driver: &mut Option<Driver>, command: Command) {
-    let Some(Driver { commands, task }) = driver.take() else { return };
-    // A driver that has ended by itself hears nothing any more, and that is as good.
-    let _ = commands.send(command).await;
+    let Some(Driver { orders, task }) = driver.take() else { return };
+    orders.send_replace(Some(command));
     // Its panic was reported by the panic hook; the connection is closed either way.
     let _ = task.await;
 }

@@ -1,0 +1,233 @@
+//! A simulator, a store on disk, an engine, and a sink that remembers what it was told.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use wa_sim::{AccountHandle, Sim};
+use waypost_domain::{Content, Env, Jid, SessionId, WaMessageId};
+use waypost_engine::{Engine as _, EngineEvent, EventSink, Inbound, Link, NotStored, Outgoing, SessionSpec};
+use waypost_engine_whatsapp::{WhatsappConfig, WhatsappEngine};
+use waypost_store::{MasterKey, Store, StoreConfig};
+
+/// How long anything may take; a machine that is busy with other builds is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Bench {
+    pub sim: Sim,
+    pub env: Env,
+    pub engine: WhatsappEngine,
+    pub sink: Arc<Sink>,
+    store: Store,
+    folder: TempDir,
+}
+
+impl Bench {
+    pub async fn new() -> Self {
+        let sim = Sim::start(wa_sim::Config::default()).await.unwrap();
+        let env = Env::system();
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder, &env).await;
+        let engine = engine(&sim, &store, &env);
+        Self { sim, env, engine, sink: Arc::new(Sink::default()), store, folder }
+    }
+
+    /// The process is stopped without a word and started again: only what is on disk is left. Links of before must have
+    /// been dropped.
+    pub async fn restart(&mut self) {
+        self.store.close().await;
+        self.store = open(&self.folder, &self.env).await;
+        self.engine = engine(&self.sim, &self.store, &self.env);
+    }
+
+    pub async fn open(&self, session: SessionId, name: &str) -> Arc<dyn Link> {
+        let spec = SessionSpec {
+            id: session,
+            tenant_id: self.env.new_id(),
+            name: name.to_owned(),
+            phone_number: None,
+            linked: false,
+        };
+        self.engine.open(spec, self.sink.clone()).await.unwrap()
+    }
+
+    /// A session that is linked to `number` and connected.
+    pub async fn linked(&self, number: &str) -> Session {
+        let id = self.env.new_id();
+        let link = self.open(id, number).await;
+        link.connect().await.unwrap();
+        let qr = self.sink.qr(id).await;
+        let paired = self.sim.scan_qr(&qr, Some(number)).await.unwrap();
+        self.sink.connected(id, 1).await;
+        Session { id, link, account: self.sim.account(number), device: paired.device, jid: jid(number) }
+    }
+}
+
+fn engine(sim: &Sim, store: &Store, env: &Env) -> WhatsappEngine {
+    let config = WhatsappConfig { url: Some(sim.ws_url()), prekeys: 20, ..WhatsappConfig::default() };
+    WhatsappEngine::new(config, store.clone(), env.clone()).unwrap()
+}
+
+async fn open(folder: &TempDir, env: &Env) -> Store {
+    let config = StoreConfig {
+        database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).into(),
+        master_key: MasterKey::new([7; 32]),
+        max_connections: 4,
+    };
+    Store::open(&config, env.clone()).await.unwrap()
+}
+
+pub struct Session {
+    pub id: SessionId,
+    pub link: Arc<dyn Link>,
+    pub account: AccountHandle,
+    pub device: u16,
+    pub jid: Jid,
+}
+
+pub fn jid(number: &str) -> Jid {
+    format!("{number}@s.whatsapp.net").parse().unwrap()
+}
+
+pub fn text(env: &Env, to: &Jid, text: &str) -> Outgoing {
+    Outgoing { wa_id: env.new_wa_message_id(), to: to.clone(), content: Content::Text { text: text.to_owned() } }
+}
+
+/// Remembers everything; refuses inbound messages while it is told to.
+#[derive(Default)]
+pub struct Sink {
+    heard: Mutex<Heard>,
+    changed: watch::Sender<()>,
+    refuses: AtomicBool,
+}
+
+#[derive(Default)]
+pub struct Heard {
+    pub events: Vec<(SessionId, EngineEvent)>,
+    pub inbound: Vec<(SessionId, Inbound)>,
+    pub refused: u32,
+}
+
+impl Heard {
+    pub fn of(&self, session: SessionId) -> impl Iterator<Item = &EngineEvent> {
+        self.events.iter().filter(move |(id, _)| *id == session).map(|(_, event)| event)
+    }
+
+    pub fn inbound_of(&self, session: SessionId) -> impl Iterator<Item = &Inbound> {
+        self.inbound.iter().filter(move |(id, _)| *id == session).map(|(_, message)| message)
+    }
+
+    pub fn times_connected(&self, session: SessionId) -> usize {
+        self.of(session).filter(|event| matches!(event, EngineEvent::Connected { .. })).count()
+    }
+}
+
+impl Sink {
+    pub fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap()
+    }
+
+    pub fn forget(&self) {
+        *self.heard() = Heard::default();
+    }
+
+    pub fn refuse_inbound(&self, refuse: bool) {
+        self.refuses.store(refuse, Ordering::SeqCst);
+    }
+
+    /// Waits until `find` finds something in what was heard.
+    pub async fn until<T>(&self, what: &str, mut find: impl FnMut(&Heard) -> Option<T>) -> T {
+        let mut changed = self.changed.subscribe();
+        let waiting = async {
+            loop {
+                if let Some(found) = find(&self.heard()) {
+                    return found;
+                }
+                changed.changed().await.unwrap();
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(found) => found,
+            Err(_) => panic!("never heard: {what}; heard {:#?}", self.heard().events),
+        }
+    }
+
+    pub async fn qr(&self, session: SessionId) -> String {
+        self.until("a QR code", |heard| {
+            heard.of(session).find_map(|event| match event {
+                EngineEvent::Qr { code, .. } => Some(code.clone()),
+                _ => None,
+            })
+        })
+        .await
+    }
+
+    pub async fn connected(&self, session: SessionId, times: usize) {
+        self.until("connected", |heard| (heard.times_connected(session) >= times).then_some(())).await;
+    }
+
+    pub async fn acked(&self, session: SessionId, id: &WaMessageId) {
+        self.until("an ack", |heard| {
+            heard.of(session).find(|event| matches!(event, EngineEvent::Acked { wa_id, .. } if wa_id == id)).map(drop)
+        })
+        .await;
+    }
+
+    pub async fn received(&self, session: SessionId, id: &WaMessageId) -> Inbound {
+        self.until("an inbound message", |heard| {
+            heard.inbound_of(session).find(|message| message.wa_id == *id).cloned()
+        })
+        .await
+    }
+
+    pub async fn receipt(&self, session: SessionId, id: &WaMessageId, kind: waypost_engine::ReceiptKind) -> Jid {
+        self.until("a receipt", |heard| {
+            heard.of(session).find_map(|event| match event {
+                EngineEvent::Receipt { wa_ids, chat, kind: proved, .. } if *proved == kind && wa_ids.contains(id) => {
+                    Some(chat.clone())
+                }
+                _ => None,
+            })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl EventSink for Sink {
+    fn post(&self, session: SessionId, event: EngineEvent) {
+        self.heard().events.push((session, event));
+        self.changed.send_replace(());
+    }
+
+    async fn inbound(&self, session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored> {
+        let refuses = self.refuses.load(Ordering::SeqCst);
+        {
+            let mut heard = self.heard();
+            if refuses {
+                heard.refused += 1;
+            } else {
+                heard.inbound.extend(messages.into_iter().map(|message| (session, message)));
+            }
+        }
+        self.changed.send_replace(());
+        if refuses { Err(NotStored) } else { Ok(()) }
+    }
+}
+
+/// Waits until `holds`, for what the simulator alone knows.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "never came true: {what}");
+}

@@ -1,0 +1,62 @@
+//! Connections that break, end, and come back.
+
+use waypost_engine::{EngineEvent, SendFailure};
+
+use crate::bench::{Bench, jid, text, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_connection_is_reported_and_made_again() {
+    let bench = Bench::new().await;
+    let alice = bench.linked("4915100000001").await;
+    bench.sink.forget();
+    assert!(alice.account.cut(alice.device));
+    bench.sink.connected(alice.id, 1).await;
+    let heard = bench.sink.heard();
+    let events: Vec<&EngineEvent> = heard.of(alice.id).collect();
+    assert!(
+        matches!(
+            events.as_slice(),
+            [EngineEvent::ConnectionLost { .. }, EngineEvent::Connecting, EngineEvent::Connected { .. }]
+        ),
+        "{events:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disconnected_session_parks_its_messages_and_connects_without_a_qr_code() {
+    let bench = Bench::new().await;
+    let alice = bench.linked("4915100000001").await;
+    let message = text(&bench.env, &jid("4915100000002"), "hello");
+    alice.link.disconnect().await;
+    until("the socket is closed", || !alice.account.is_connected(alice.device)).await;
+    assert!(matches!(alice.link.send(&message).await, Err(SendFailure::Park { .. })));
+    bench.sink.forget();
+    alice.link.connect().await.unwrap();
+    bench.sink.connected(alice.id, 1).await;
+    let heard = bench.sink.heard();
+    assert!(!heard.of(alice.id).any(|event| matches!(event, EngineEvent::Qr { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_link_closes_its_connection() {
+    let bench = Bench::new().await;
+    let alice = bench.linked("4915100000001").await;
+    bench.sink.forget();
+    drop(alice.link);
+    until("the socket is closed", || !alice.account.is_connected(alice.device)).await;
+    assert!(bench.sink.heard().events.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_opened_twice_has_one_connection() {
+    let bench = Bench::new().await;
+    let alice = bench.linked("4915100000001").await;
+    let second = bench.open(alice.id, "4915100000001").await;
+    until("the first is closed", || !alice.account.is_connected(alice.device)).await;
+    second.connect().await.unwrap();
+    bench.sink.connected(alice.id, 2).await;
+    assert!(matches!(
+        alice.link.send(&text(&bench.env, &jid("4915100000002"), "hello")).await,
+        Err(SendFailure::Park { .. })
+    ));
+}

@@ -1,0 +1,199 @@
+//! Messages out and in, and what is heard of them.
+
+use std::time::Duration;
+
+use wa_sim::{Fault, FaultRule};
+use waypost_domain::{Content, FailureCode};
+use waypost_engine::{EngineEvent, ReceiptKind};
+
+use crate::bench::{Bench, jid, text, until};
+
+const ALICE: &str = "4915100000001";
+const BOB: &str = "4915100000002";
+
+fn rule(fault: Fault) -> FaultRule {
+    FaultRule { fault, from: Some(ALICE.to_owned()), to: None, id: None, times: Some(1) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_is_acked_received_and_its_delivery_confirmed_by_the_other_session() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    let bob = bench.linked(BOB).await;
+    // The receipt that Alice hears of is then that of Bob's session, not of his phone.
+    bob.account.set_receipts(false);
+    for content in ["hello", "x", "Grüße 👋🏽\nاهلا", &"é".repeat(Content::MAX_TEXT)] {
+        let message = text(&bench.env, &bob.jid, content);
+        alice.link.send(&message).await.unwrap();
+        bench.sink.acked(alice.id, &message.wa_id).await;
+        let received = bench.sink.received(bob.id, &message.wa_id).await;
+        assert_eq!(received.content, message.content);
+        assert!(!received.from_me);
+        let sender = [Some(&received.sender), received.sender_alt.as_ref()];
+        assert!(sender.contains(&Some(&jid(ALICE))), "{sender:?}");
+        bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Delivered).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reading_phone_is_heard_of() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    let bob = bench.sim.account(BOB);
+    let message = text(&bench.env, &jid(BOB), "read me");
+    alice.link.send(&message).await.unwrap();
+    bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Delivered).await;
+    assert_eq!(bob.read(None).await, 1);
+    bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Read).await;
+    let shown = &bob.chats()[0].messages[0];
+    assert_eq!((shown.id.as_str(), shown.decrypted), (message.wa_id.as_str(), Some(true)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_sent_again_after_a_restart_carries_the_same_id() {
+    let mut bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    let bob = bench.sim.account(BOB);
+    let message = text(&bench.env, &jid(BOB), "once or twice");
+    alice.link.send(&message).await.unwrap();
+    bench.sink.acked(alice.id, &message.wa_id).await;
+    until("the phone has it", || bob.totals().received == 1).await;
+
+    drop(alice.link);
+    until("the socket is closed", || !alice.account.is_connected(alice.device)).await;
+    bench.restart().await;
+    bench.sink.forget();
+    let link = bench.open(alice.id, ALICE).await;
+    link.connect().await.unwrap();
+    bench.sink.connected(alice.id, 1).await;
+    assert!(!bench.sink.heard().of(alice.id).any(|event| matches!(event, EngineEvent::Qr { .. })));
+
+    link.send(&message).await.unwrap();
+    bench.sink.acked(alice.id, &message.wa_id).await;
+    until("the phone has it again", || bob.totals().repeated == 1).await;
+    let shown = bob.chats()[0].messages[0].clone();
+    assert_eq!((shown.id.as_str(), shown.times, shown.failed), (message.wa_id.as_str(), 2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_message_is_refused_with_its_code() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    bench.sim.account(BOB);
+    bench.sim.faults().add(rule(Fault::Nack { code: 463 }));
+    let message = text(&bench.env, &jid(BOB), "to a stranger");
+    alice.link.send(&message).await.unwrap();
+    let code = bench
+        .sink
+        .until("a refusal", |heard| {
+            heard.of(alice.id).find_map(|event| match event {
+                EngineEvent::Refused { wa_id, code, .. } if *wa_id == message.wa_id => Some(*code),
+                _ => None,
+            })
+        })
+        .await;
+    assert_eq!(code, FailureCode::ReachOutLimited);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_ack_a_message_is_not_acked() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    bench.sim.account(BOB);
+    bench.sim.faults().add(rule(Fault::WithholdAck));
+    let silent = text(&bench.env, &jid(BOB), "no answer");
+    let answered = text(&bench.env, &jid(BOB), "answered");
+    alice.link.send(&silent).await.unwrap();
+    alice.link.send(&answered).await.unwrap();
+    bench.sink.acked(alice.id, &answered.wa_id).await;
+    let acked = |event: &EngineEvent| matches!(event, EngineEvent::Acked { wa_id, .. } if *wa_id == silent.wa_id);
+    assert!(!bench.sink.heard().of(alice.id).any(acked));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inbound_message_is_acknowledged_after_its_commit_and_never_before() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    bench.sink.refuse_inbound(true);
+    let bob = bench.sim.account(BOB);
+    let id = waypost_domain::WaMessageId::from(bob.send_text(ALICE, "keep me").await.unwrap());
+    bench.sink.until("a refusal to store", |heard| (heard.refused > 0).then_some(())).await;
+    assert_eq!(alice.account.queued(alice.device), 1, "the server still has it");
+    assert!(!bob.receipts().iter().any(|seen| seen.id == id.as_str() && seen.from.contains(':')));
+
+    bench.sink.refuse_inbound(false);
+    alice.account.cut(alice.device);
+    let received = bench.sink.received(alice.id, &id).await;
+    assert_eq!(received.content, Content::Text { text: "keep me".to_owned() });
+    until("the server has let go of it", || alice.account.queued(alice.device) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_accounts_own_phone_writes_comes_in_as_from_me() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    bench.sim.account(BOB);
+    let id = alice.account.send_text(BOB, "from my phone").await.unwrap().into();
+    let received = bench.sink.received(alice.id, &id).await;
+    assert!(received.from_me);
+    assert_eq!(received.content, Content::Text { text: "from my phone".to_owned() });
+    assert_eq!(received.chat.user().len(), 13, "the chat is Bob's, by number or LID: {}", received.chat.user().len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_waited_while_the_session_was_away_come_in_order() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    let bob = bench.sim.account(BOB);
+    alice.link.disconnect().await;
+    for number in 0..20 {
+        bob.send_text(ALICE, &number.to_string()).await.unwrap();
+    }
+    alice.link.connect().await.unwrap();
+    let texts = bench
+        .sink
+        .until("all of them", |heard| {
+            let texts: Vec<Content> = heard.inbound_of(alice.id).map(|message| message.content.clone()).collect();
+            (texts.len() == 20).then_some(texts)
+        })
+        .await;
+    let expected: Vec<Content> = (0..20).map(|number| Content::Text { text: number.to_string() }).collect();
+    assert_eq!(texts, expected);
+    until("the queue is empty", || alice.account.queued(alice.device) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_of_the_accounts_own_phone_proves_nothing() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    let bob = bench.sim.account(BOB);
+    bob.set_receipts(false);
+    let unseen = text(&bench.env, &jid(BOB), "nobody confirms");
+    alice.link.send(&unseen).await.unwrap();
+    until("Alice's phone has its copy", || alice.account.totals().sent == 1).await;
+    bob.set_receipts(true);
+    let seen = text(&bench.env, &jid(BOB), "confirmed");
+    alice.link.send(&seen).await.unwrap();
+    bench.sink.receipt(alice.id, &seen.wa_id, ReceiptKind::Delivered).await;
+    let of_unseen =
+        |event: &EngineEvent| matches!(event, EngineEvent::Receipt { wa_ids, .. } if wa_ids.contains(&unseen.wa_id));
+    assert!(!bench.sink.heard().of(alice.id).any(of_unseen));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_texts_go_out_in_order_and_are_all_acked() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    let bob = bench.sim.account(BOB);
+    let messages: Vec<_> = (0..100).map(|number| text(&bench.env, &jid(BOB), &number.to_string())).collect();
+    for message in &messages {
+        tokio::time::timeout(Duration::from_secs(30), alice.link.send(message)).await.unwrap().unwrap();
+    }
+    for message in &messages {
+        bench.sink.acked(alice.id, &message.wa_id).await;
+    }
+    until("all are shown", || bob.totals().received == 100).await;
+    let shown: Vec<String> = bob.chats()[0].messages.iter().map(|message| message.id.clone()).collect();
+    let sent: Vec<String> = messages.iter().map(|message| message.wa_id.to_string()).collect();
+    assert_eq!(shown, sent);
+}
