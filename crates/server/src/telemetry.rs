@@ -1,7 +1,7 @@
 //! The log: one line for each thing that happened, as text or as JSON, on standard error.
 //!
 //! It never carries key material: what `wacore_libsignal` logs (raw LIDs, identity and ratchet keys, at WARN and above:
-//! notes/wire.md 1.6) is dropped whatever the filter says. Records of the `log` crate, which whatsapp-rust writes, come
+//! notes/wire.md 1.6) is dropped whatever the filter says, and so is what names phone numbers and pairing codes. Records of the `log` crate, which whatsapp-rust writes, come
 //! through the same filter.
 
 use std::io::IsTerminal;
@@ -17,13 +17,9 @@ use tracing_subscriber::{
 
 use crate::config::{LogConfig, LogFormat};
 
-/// What is quieter than the rest unless the filter names it: other people's crates at INFO tell of every statement and
-/// every connection.
-const QUIET: &str =
-    "sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,h2=warn,rustls=warn,whatsapp_rust=warn,wacore=warn,";
-
-/// The crate whose lines carry key material.
-const NEVER: &str = "wacore_libsignal";
+/// Targets, by their beginnings, whose lines carry keys, phone numbers or pairing codes: libsignal's, and those of
+/// whatsapp-rust's linking by code (at INFO).
+const NEVER: [&str; 3] = ["wacore_libsignal", "Client/PairCode", "Bot/PairCode"];
 
 /// Starts the log.
 pub fn start(config: &LogConfig) {
@@ -34,7 +30,7 @@ fn subscriber<W>(config: &LogConfig, writer: W, colours: bool) -> impl Subscribe
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::new(format!("{QUIET}{}", config.level));
+    let filter = EnvFilter::new(directives(&config.level));
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
         LogFormat::Text => lines.boxed(),
@@ -43,8 +39,19 @@ where
     tracing_subscriber::registry().with(lines).with(filter).with(filter_fn(may_be_logged))
 }
 
+/// A level alone is for our own crates; those of others, which tell of every statement and every connection, are heard
+/// from WARN on until the filter names them. (A list of their targets would not do: whatsapp-rust makes up its own.)
+fn directives(filter: &str) -> String {
+    let words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let directive = |word: &str| match word.parse::<LevelFilter>() {
+        Ok(level) => format!("{},waypost={level}", level.min(LevelFilter::WARN)),
+        Err(_) => word.to_owned(),
+    };
+    words.map(directive).collect::<Vec<_>>().join(",")
+}
+
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
-    metadata.target() != NEVER && !metadata.target().starts_with("wacore_libsignal::")
+    !NEVER.iter().any(|never| metadata.target().starts_with(never))
 }
 
 /// Whether a text is a level or a filter.
@@ -95,6 +102,7 @@ mod tests {
         let page = logged("trace,wacore_libsignal=trace", LogFormat::Text, || {
             tracing::error!(target: "wacore_libsignal", "secret 1");
             tracing::error!(target: "wacore_libsignal::protocol::session", "secret 2");
+            tracing::error!(target: "Client/PairCode", "secret 3");
             tracing::error!(target: "whatsapp_rust", "harmless");
         });
         assert!(page.contains("harmless"));
@@ -103,9 +111,14 @@ mod tests {
 
     #[test]
     fn the_crates_of_others_are_quiet_until_they_are_named() {
-        let act = || tracing::info!(target: "sqlx::query", "select");
-        assert_eq!(logged("info", LogFormat::Text, act), "");
+        let act = || {
+            tracing::info!(target: "sqlx::query", "select");
+            tracing::debug!(target: "waypost_gateway::messages", "ours");
+        };
+        let page = logged("debug", LogFormat::Text, act);
+        assert!(page.contains("ours") && !page.contains("select"), "{page}");
         assert!(logged("info,sqlx=info", LogFormat::Text, act).contains("select"));
+        assert_eq!(logged("error,sqlx=off", LogFormat::Text, act), "");
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub const SETTINGS: &[Setting] = &[
         "log_level",
         "FILTER",
         "info",
-        "error, warn, info, debug, trace, or a filter such as info,waypost_gateway=debug",
+        "error, warn, info, debug or trace for our own crates (others: warn), or a filter such as info,sqlx=debug",
     ),
     plain("log_format", "FORMAT", "text", "text or json"),
 ];
