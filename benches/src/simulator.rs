@@ -40,7 +40,7 @@ impl Simulator {
     /// Creates an account that has a phone and no companion.
     pub async fn create_account(&self, phone: &str) -> Result<()> {
         let url = format!("http://{}/admin/accounts", self.address);
-        let response = self.http.post(url).json(&serde_json::json!({"phone": phone})).send().await?;
+        let response = self.http.post(url).json(&serde_json::json!({"pn": phone})).send().await?;
         ensure!(response.status().is_success(), "accounts: {} {}", response.status(), response.text().await?);
         Ok(())
     }

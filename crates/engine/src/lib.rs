@@ -101,7 +101,7 @@ pub enum SendFailure {
         /// What went wrong.
         reason: String,
     },
-    /// The session is not connected: the message waits, queued, until it is back.
+    /// The session cannot take messages now, mostly because it is not connected: the message waits, queued, until it can.
     #[error("park: {reason}")]
     Park {
         /// What went wrong.

@@ -64,7 +64,7 @@ impl Link for SandboxLink {
         }
         let Network { timer, delays, env, .. } = &*self.network;
         let Some(places) = timer.places(&self.line.places) else {
-            return Err(SendFailure::Retry { reason: "too many sandbox messages are under way".to_owned() });
+            return Err(SendFailure::Park { reason: "too many sandbox messages are under way".to_owned() });
         };
         let seen_before = minds_repeats(conduct, content) && self.network.seen_before(self.session, wa_id);
         let flight = Flight {

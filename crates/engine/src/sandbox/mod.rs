@@ -16,7 +16,7 @@
 //!   wire, but answered once. The memory for that is bounded (`network.rs`) and ends with the process.
 //! - **It costs nothing when unused.** An idle session has no task; one timer task serves the whole engine
 //!   and ends when nothing is under way. What is under way is bounded per session and in all
-//!   (`timer.rs`); past the bound a send is told to come again.
+//!   (`timer.rs`); past the bound messages wait, queued.
 
 mod line;
 mod link;

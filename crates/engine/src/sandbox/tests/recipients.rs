@@ -161,5 +161,5 @@ async fn past_the_bound_a_send_is_told_to_come_again() {
         bench.send("15550101003", "waits").await.unwrap();
     }
     let failure = bench.send("15550101003", "one too many").await.unwrap_err();
-    assert!(matches!(failure, SendFailure::Retry { .. }), "{failure:?}");
+    assert!(matches!(failure, SendFailure::Park { .. }), "{failure:?}");
 }
