@@ -7,7 +7,7 @@ use waypost_store::{NewAccount, RefreshToken, Rotation, StoreError};
 
 use crate::support::{START, TestDatabase};
 
-const LIFE: Duration = Duration::from_secs(3600);
+const LIFE: Duration = Duration::from_hours(1);
 
 impl TestDatabase {
     fn new_account(&self, email: &str) -> NewAccount {
@@ -127,7 +127,7 @@ on_both_databases! {
     async fn pruning_takes_expired_tokens_and_the_families_they_were_all_of(db: &TestDatabase) {
         let token = db.logged_in().await;
         assert_eq!(db.store.prune_refresh_tokens_system(token.expires_at).await.unwrap(), 0);
-        db.rotate(1, 2, START.plus(Duration::from_secs(60))).await;
+        db.rotate(1, 2, START.plus(Duration::from_mins(1))).await;
         let behind_the_first = token.expires_at.plus(Duration::from_secs(1));
         assert_eq!(db.store.prune_refresh_tokens_system(behind_the_first).await.unwrap(), 1);
         assert!(db.is_alive(token.tenant_id, token.family_id).await);

@@ -46,7 +46,7 @@ on_both_databases! {
             futures::join!(accept(&db.store), accept(&other_process), accept(&db.store), accept(&other_process));
         };
         let both = async { futures::join!(writers, follow) };
-        tokio::time::timeout(std::time::Duration::from_secs(60), both).await.expect("an event was never seen");
+        tokio::time::timeout(std::time::Duration::from_mins(1), both).await.expect("an event was never seen");
         other_process.close().await;
     }
 
