@@ -8,9 +8,7 @@ use std::sync::{
 use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 use whatsapp_rust::{
-    prelude::*,
-    transport::TokioWebSocketTransportFactory,
-    types::presence::ReceiptType,
+    prelude::*, transport::TokioWebSocketTransportFactory, types::presence::ReceiptType,
     wacore::store::in_memory::InMemoryBackend,
 };
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "wire-sim")]
 pub mod bare;
+pub mod http;
 pub mod load;
 pub mod process;
 pub mod server;

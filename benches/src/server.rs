@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::{Child, Simulator};
+use crate::{Child, Simulator, http};
 
 /// A running Waypost with one tenant.
 #[derive(Debug)]
@@ -24,8 +24,6 @@ pub struct Server {
 impl Server {
     /// Starts `waypost serve` with these settings beside the defaults, and registers a tenant.
     pub async fn start(settings: &[(&str, &str)]) -> Result<Self> {
-        // A second provider is refused, and then the first is the one we want.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let data = tempfile::tempdir()?;
         let address: SocketAddr = ([127, 0, 0, 1], free_port()?).into();
         let (listen, folder) = (address.to_string(), data.path().display().to_string());
@@ -36,7 +34,7 @@ impl Server {
         ];
         envs.extend_from_slice(settings);
         let (child, _) = Child::start("waypost", &["serve"], &envs, &listen).await?;
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
+        let http = http::client()?;
         let mut server = Self { child, address, api_key: String::new(), token: String::new(), http, _data: data };
         let account = json!({"name": "Bench", "email": "bench@example.com", "password": "correct horse battery",
             "businessName": "Bench Ltd"});

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
 
-use crate::{Child, server::free_port};
+use crate::{Child, http, server::free_port};
 
 /// A running simulator.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Simulator {
         let address: SocketAddr = ([127, 0, 0, 1], free_port()?).into();
         let listen = address.to_string();
         let (child, _) = Child::start("wa-sim", &["--listen", &listen, "--phones", "count"], &[], &listen).await?;
-        Ok(Self { child, address, http: reqwest::Client::new() })
+        Ok(Self { child, address, http: http::client()? })
     }
 
     /// Where clients connect.

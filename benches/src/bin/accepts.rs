@@ -43,8 +43,7 @@ async fn main() -> Result<()> {
         body: format!(r#"{{"sessionId":"{session}","to":"919876543210","text":"Hello from Waypost!"}}"#),
         expect: 200,
     };
-    let nothing =
-        Load { body: accept.body.replace("Hello from Waypost!", ""), expect: 400, ..accept.clone() };
+    let nothing = Load { body: accept.body.replace("Hello from Waypost!", ""), expect: 400, ..accept.clone() };
     let time = Duration::from_secs(args.seconds);
     nothing.run(args.connections, Duration::from_secs(1)).await?;
     let (mut accepts, mut baselines) = (Vec::new(), Vec::new());

@@ -7,19 +7,21 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use waypost_benches::stats::median;
+use waypost_benches::{http, stats::median};
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    // A second provider is refused, and then the first is the one we want.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let (mut empty, mut existing) = (Vec::new(), Vec::new());
     for _ in 0..7 {
         let data = tempfile::tempdir()?;
         empty.push(first_answer(data.path()).await?);
         existing.push(first_answer(data.path()).await?);
     }
-    println!("median start to first answer: empty database {:.0} ms, existing {:.0} ms", median(empty), median(existing));
+    println!(
+        "median start to first answer: empty database {:.0} ms, existing {:.0} ms",
+        median(empty),
+        median(existing)
+    );
     Ok(())
 }
 
@@ -35,7 +37,7 @@ async fn first_answer(data: &std::path::Path) -> Result<f64> {
         .stderr(Stdio::null())
         .spawn()
         .with_context(|| format!("start {}", binary.display()))?;
-    let http = reqwest::Client::new();
+    let http = http::client()?;
     let elapsed = loop {
         if http.get(format!("http://{address}/health/ready")).send().await.is_ok_and(|r| r.status().is_success()) {
             break start.elapsed();

@@ -79,6 +79,8 @@ fn options(url: &str, purpose: Purpose, connections: u32) -> ConnectOptions {
                 .statement_cache_capacity(statements)
                 .pragma("cache_size", format!("-{cache}"))
                 .pragma("query_only", read_only)
+                // A bulk statement keeps a journal of its own, in case it fails half-way; it need not be a file.
+                .pragma("temp_store", "MEMORY")
                 .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
         })
         .map_sqlx_postgres_opts(move |postgres| {

@@ -113,7 +113,7 @@ pub enum InboundOutcome {
 pub enum MessageRef {
     /// By our id.
     Id(MessageId),
-    /// By its id on the wire within its session, outbound: as acknowledgements and receipts do.
+    /// By its id on the wire within its session, as acknowledgements and receipts do. Finds what was claimed.
     Wire(WaMessageId),
 }
 

@@ -10,9 +10,9 @@ use waypost_domain::Timestamp;
 
 use crate::StoreError;
 
-/// The most rows in one statement. Of the widest row (messages, 14 parameters) that makes 1,792 parameters: SQLite
-/// allows 32,766, PostgreSQL 65,535.
-const MAX_ROWS: usize = 128;
+/// The most rows in one statement. sqlx looks each parameter of SQLite up by its name, among all names of the statement,
+/// so many small statements cost less than one of thousands of parameters.
+const MAX_ROWS: usize = 32;
 
 /// Something that runs statements.
 #[derive(Debug)]

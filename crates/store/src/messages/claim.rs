@@ -61,7 +61,7 @@ async fn claim_one(tx: &Tx, claim: &Claim) -> Result<Vec<OutboxMessage>, StoreEr
 pub(super) fn claim_sql(busy: usize) -> String {
     let not_busy = if busy == 0 { String::new() } else { format!("AND remote_jid NOT IN ({})", sql::list(5, busy)) };
     format!(
-        "UPDATE messages SET status = 'sending', updated_at = $3, timeline = timeline || $4
+        "UPDATE messages SET status = 'sending', on_wire = TRUE, updated_at = $3, timeline = timeline || $4
          WHERE status = 'queued' AND seq IN (
              SELECT seq FROM messages WHERE session_id = $1 AND status = 'queued' AND {OPEN} {not_busy}
              ORDER BY seq LIMIT $2

@@ -107,7 +107,7 @@ pub(super) fn by_id_sql(count: usize) -> String {
 pub(super) fn by_wire_sql(count: usize) -> String {
     format!(
         "SELECT {STANDING}, m.wa_id FROM (VALUES {}) AS v CROSS JOIN messages AS m
-         WHERE m.session_id = v.column1 AND m.wa_id = v.column2 AND m.direction = 'outbound'",
+         WHERE m.session_id = v.column1 AND m.wa_id = v.column2 AND m.on_wire",
         sql::tuples(1, count, 2)
     )
 }

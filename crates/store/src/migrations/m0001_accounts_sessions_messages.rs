@@ -104,6 +104,7 @@ CREATE TABLE messages (
     session_id UUID NOT NULL,
     direction TEXT NOT NULL,
     wa_id TEXT NOT NULL,
+    on_wire BOOLEAN NOT NULL DEFAULT FALSE,
     remote_jid TEXT NOT NULL,
     recipient TEXT,
     sender TEXT,
@@ -125,8 +126,9 @@ CREATE INDEX messages_of_chat ON messages (tenant_id, remote_jid, seq);
 -- reads the index alone.
 CREATE INDEX messages_open ON messages (session_id, status, seq, remote_jid)
     WHERE status IN ('scheduled', 'queued', 'sending');
--- Acknowledgements and receipts name a message by its id on the wire.
-CREATE UNIQUE INDEX messages_on_wire ON messages (session_id, wa_id) WHERE direction = 'outbound';
+-- Acknowledgements and receipts name a message by its id on the wire. Such ids are random, so each entry touches a page
+-- of its own: it is written when the message is claimed, not while a caller waits for its accept.
+CREATE INDEX messages_on_wire ON messages (session_id, wa_id) WHERE on_wire;
 -- An inbound message that comes again is the same message.
 CREATE UNIQUE INDEX messages_received ON messages (session_id, remote_jid, sender, wa_id)
     WHERE direction = 'inbound';

@@ -16,6 +16,7 @@ on_both_databases! {
         let mut message = db.outbound(tenant, session, "919876543210");
         message.client_reference = Some("order-7".to_owned());
         db.store.accept_message(message.clone()).await.unwrap();
+        db.store.claim_queued_system(session, &[], 1, db.tick()).await.unwrap();
         let at = db.tick();
         let evidence = Evidence {
             session_id: session,
@@ -89,6 +90,7 @@ on_both_databases! {
         let tenant = db.tenant();
         let session = db.session(tenant).await.id;
         let (one, two) = (db.accepted(tenant, session, "919876543210").await, db.accepted(tenant, session, "14155550100").await);
+        db.store.claim_queued_system(session, &[], 2, db.tick()).await.unwrap();
         let piece = |message: MessageRef, status| Evidence {
             session_id: session,
             message,
@@ -111,14 +113,15 @@ on_both_databases! {
             EvidenceOutcome::Unknown,
         ]);
         let steps = |message: waypost_domain::Message| message.timeline.iter().map(|step| step.status).collect::<Vec<_>>();
-        assert_eq!(steps(db.store.message(tenant, one.id).await.unwrap().unwrap()), [Queued, Sent, Read]);
-        assert_eq!(steps(db.store.message(tenant, two.id).await.unwrap().unwrap()), [Queued, Delivered]);
+        assert_eq!(steps(db.store.message(tenant, one.id).await.unwrap().unwrap()), [Queued, Sending, Sent, Read]);
+        assert_eq!(steps(db.store.message(tenant, two.id).await.unwrap().unwrap()), [Queued, Sending, Delivered]);
     }
 
     async fn a_session_cannot_speak_of_anothers_messages(db: &TestDatabase) {
         let tenant = db.tenant();
         let (one, other) = (db.session(tenant).await.id, db.session(tenant).await.id);
         let message = db.accepted(tenant, one, "919876543210").await;
+        db.store.claim_queued_system(one, &[], 1, db.tick()).await.unwrap();
         for name in [MessageRef::Id(message.id), MessageRef::Wire(message.wa_id)] {
             let evidence = Evidence {
                 session_id: other, message: name, change: StatusChange::To(Sent), at: db.tick(), reason: None,
@@ -126,7 +129,7 @@ on_both_databases! {
             let outcomes = db.store.record_evidence_system(vec![evidence]).await.unwrap();
             assert_eq!(outcomes, [EvidenceOutcome::Unknown]);
         }
-        assert_eq!(db.status(tenant, message.id).await, Queued);
+        assert_eq!(db.status(tenant, message.id).await, Sending);
     }
 
     async fn an_inbound_message_is_not_found_by_its_id_on_the_wire(db: &TestDatabase) {
