@@ -1,7 +1,7 @@
 # Waypost on a bare Debian, root or not: every target installs what it needs and can, and says what it cannot.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint gen clean
+.PHONY: help run test lint gen bench clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # rustup puts cargo here, and a shell that was open before does not know.
@@ -27,6 +27,10 @@ lint: ## Run every check that is not a test.
 
 gen: ## Write the generated files.
 	cargo xtask gen
+
+bench: ## Run every benchmark of docs/benchmarks.md on release builds.
+	@scripts/setup.sh run
+	@scripts/bench.sh
 
 clean: ## Remove what was built. The data folder stays.
 	cargo clean

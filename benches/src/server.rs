@@ -79,7 +79,19 @@ impl Server {
         Ok(session)
     }
 
-    /// How many messages have this status.
+    /// Waits until a message is delivered.
+    pub async fn wait_delivered(&self, message: &str) -> Result<()> {
+        for _ in 0..6000 {
+            let answer = self.get(&format!("/api/messages/{message}")).await?;
+            if answer["data"]["status"] == "delivered" {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        anyhow::bail!("message {message} was not delivered within a minute")
+    }
+
+    /// How many messages have this status. Reads them all.
     pub async fn count(&self, status: &str) -> Result<u64> {
         let answer = self.get(&format!("/api/messages?status={status}&limit=1")).await?;
         answer["pagination"]["total"].as_u64().context("no total")
