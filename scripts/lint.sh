@@ -2,7 +2,7 @@
 # Every check that is not a test.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export PATH="$PATH:$HOME/.cargo/bin"
+. scripts/path.sh
 
 step() { printf '\n── %s\n' "$*"; "$@"; }
 

@@ -5,7 +5,7 @@
 #   scripts/setup.sh test    those, and Node.js, PostgreSQL, Chromium and the small tools that the tests call
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export PATH="$PATH:$HOME/.cargo/bin"
+. scripts/path.sh
 
 purpose=${1:?usage: scripts/setup.sh run|test}
 missing=()
@@ -61,10 +61,16 @@ need_node() {
   local version
   have node && have npm || install_packages nodejs npm || true
   version=$(node --version 2>/dev/null | tr -d v) || true
+  if [ -n "$version" ] && ! at_least "$version" 20 && have npm; then
+    echo "setup: Node.js $version is older than 20; taking a newer one from npm, for this project alone"
+    npm install --prefix "$waypost_node" --no-audit --no-fund --loglevel error node@22 >/dev/null || true
+    hash -r
+    version=$(node --version 2>/dev/null | tr -d v) || true
+  fi
   if [ -z "$version" ] || ! have npm; then
     missing+=("Node.js 20 or newer with npm (the Baileys client of the tests): as root, run: apt-get install nodejs npm")
   elif ! at_least "$version" 20; then
-    missing+=("Node.js 20 or newer (the Baileys client of the tests), this is $version: your Debian is too old for its own package; install Node.js by hand")
+    missing+=("Node.js 20 or newer (the Baileys client of the tests), this is $version, and npm could not install a newer one; install Node.js by hand")
   fi
 }
 

@@ -2,7 +2,7 @@
 # Builds once and runs every test. `scripts/test.sh ARGUMENTS` gives ARGUMENTS to the test runner, such as a test's name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export PATH="$PATH:$HOME/.cargo/bin"
+. scripts/path.sh
 
 # One set of features for everything, so that nothing is built twice. With wire-sim the server takes an address of a
 # simulator and refuses all others; the release that `make run` builds is without it.

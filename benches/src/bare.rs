@@ -39,8 +39,8 @@ impl Bare {
         let run = bot.spawn();
         let qr = received.recv().await.context("a QR code")?;
         simulator.scan(&qr, phone).await?;
-        client.wait_for_connected(std::time::Duration::from_secs(60)).await?;
-        client.wait_for_startup_sync(std::time::Duration::from_secs(60)).await?;
+        client.wait_for_connected(std::time::Duration::from_mins(1)).await?;
+        client.wait_for_startup_sync(std::time::Duration::from_mins(1)).await?;
         Ok(Self { client, delivered, _run: run })
     }
 

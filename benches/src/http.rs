@@ -6,5 +6,5 @@ use std::time::Duration;
 pub fn client() -> reqwest::Result<reqwest::Client> {
     // A second provider is refused, and then the first is the one we want.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().timeout(Duration::from_secs(60)).build()
+    reqwest::Client::builder().timeout(Duration::from_mins(1)).build()
 }
