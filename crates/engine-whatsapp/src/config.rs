@@ -42,7 +42,7 @@ impl Default for WhatsappConfig {
             device_name: None,
             device_platform: DevicePlatform::Chrome,
             prekeys: 200,
-            send_timeout: Duration::from_secs(60),
+            send_timeout: Duration::from_mins(1),
             version_timeout: Duration::from_secs(10),
             parallel_transfers: 16,
         }

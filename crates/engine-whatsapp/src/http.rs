@@ -10,7 +10,7 @@ use whatsapp_rust::{anyhow, async_trait, http::UreqHttpClient};
 /// To a connection, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// To the end of a request: the largest document over a slow line.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
 /// The most of a response that is held in memory. WhatsApp's own limit is 2 GiB; nothing here needs that in memory.
 const MAX_BODY: u64 = 128 * 1024 * 1024;
 /// ureq's default of 128 KiB for each buffer is more than an idle gateway wants to hold.

@@ -18,7 +18,7 @@ use whatsapp_rust::{http::HttpClient, version::fetch_latest_app_version};
 pub(crate) type Version = (u32, u32, u32);
 
 /// How long a failed lookup is not repeated.
-const RETRY_AFTER: Duration = Duration::from_secs(60);
+const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// The one place that knows the version.
 pub(crate) struct VersionSource {

@@ -346,7 +346,7 @@ async fn a_sent_message_answers_one_retry_for_two_hours_also_after_a_restart() {
     let mut bench = Bench::new().await;
     let backend = bench.backend();
     backend.store_sent_message("1@lid", "OLD", b"old").await.unwrap();
-    bench.clock.advance(Duration::from_secs(7200));
+    bench.clock.advance(Duration::from_hours(2));
     backend.store_sent_message("1@lid", "NEW", b"new").await.unwrap();
     let backend = bench.restarted().await;
     let now = bench.env.now().as_millis() / 1000;

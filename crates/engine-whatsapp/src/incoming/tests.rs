@@ -23,10 +23,7 @@ fn conversation(text: &str) -> wa::Message {
 }
 
 fn wrapped(message: wa::Message) -> MessageField<wa::message::FutureProofMessage> {
-    MessageField::some(wa::message::FutureProofMessage {
-        message: MessageField::some(message),
-        ..wa::message::FutureProofMessage::default()
-    })
+    MessageField::some(wa::message::FutureProofMessage { message: MessageField::some(message) })
 }
 
 #[test]

@@ -16,8 +16,9 @@ macro_rules! first_set {
     }};
 }
 
-/// The fields of `Message` in WAProto 0.7.0, in its order and under its names, less those that carry no message of a
+/// The fields of `Message` in `WAProto` 0.7.0, in its order and under its names, less those that carry no message of a
 /// person: key distributions, `messageContextInfo`, `protocolMessage`, shared history, sticker sync.
+#[expect(clippy::too_many_lines, reason = "a table, a line for each kind")]
 fn kind(message: &wa::Message) -> Option<&'static str> {
     first_set! { message;
         image_message => "imageMessage",

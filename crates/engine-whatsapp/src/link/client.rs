@@ -16,7 +16,7 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How many sent messages a client keeps in memory to answer retries; the rest it reads from the store.
 const RECENT_MESSAGES: u64 = 64;
 /// How long they stay in memory: a retry comes within seconds, or after the recipient was offline for long.
-const RECENT_MESSAGES_LIFE: Duration = Duration::from_secs(60);
+const RECENT_MESSAGES_LIFE: Duration = Duration::from_mins(1);
 /// How long sent messages stay in the store to answer retries.
 const SENT_MESSAGE_LIFE_SECS: u64 = 2 * 3600;
 

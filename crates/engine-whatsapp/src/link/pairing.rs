@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_refused_code_says_what_to_do() {
-        let outstanding = PairCodeError::CodeAlreadyOutstanding { remaining: Duration::from_secs(120) };
+        let outstanding = PairCodeError::CodeAlreadyOutstanding { remaining: Duration::from_mins(2) };
         insta::assert_debug_snapshot!([
             refusal(&PairError::PairCode(outstanding)),
             rejected(429, "rate-overlimit", Some(300)),

@@ -112,7 +112,7 @@ fn an_ended_login_says_why_and_whether_the_credentials_live() {
         logged_out(ConnectFailureReason::LoggedOut),
         logged_out(ConnectFailureReason::AccountLocked),
         logged_out(ConnectFailureReason::UnknownLogout),
-        banned(&TempBanReason::SentTooManySameMessage, Duration::from_secs(3600), NOW),
+        banned(&TempBanReason::SentTooManySameMessage, Duration::from_hours(1), NOW),
         refused_login(ConnectFailureReason::TempBanned).unwrap(),
         refused_login(ConnectFailureReason::Generic).unwrap(),
         refused_login(ConnectFailureReason::Unknown(499)).unwrap(),

@@ -18,7 +18,7 @@ use waypost_engine_whatsapp::{WhatsappConfig, WhatsappEngine};
 use waypost_store::{MasterKey, Store, StoreConfig};
 
 /// How long anything may take; a machine that is busy with other builds is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Bench {
     pub sim: Sim,
@@ -155,7 +155,7 @@ impl Sink {
         };
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(found) => found,
-            Err(_) => panic!("never heard: {what}; heard {:#?}", self.heard().events),
+            Err(elapsed) => panic!("never heard: {what} ({elapsed}); heard {:#?}", self.heard().events),
         }
     }
 
