@@ -255,8 +255,12 @@ impl Running {
         self.link.post(EngineEvent::Connecting);
     }
 
-    /// Notices what no event tells: a connection that the client itself takes down and makes again.
+    /// Notices what no event tells: a connection that cannot be made, and one that the client itself takes down and
+    /// makes again.
     async fn check_connection(&mut self) {
+        if !self.connected && !self.client.is_connected() {
+            self.lost("WhatsApp cannot be reached".to_owned());
+        }
         if self.connected && !(self.client.is_connected() && self.client.is_logged_in()) {
             self.lost("the connection is being made again".to_owned());
         }

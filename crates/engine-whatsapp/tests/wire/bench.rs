@@ -47,6 +47,12 @@ impl Bench {
         self.engine = engine(&self.sim, &self.store, &self.env);
     }
 
+    /// From here on sessions are opened where nobody listens: port 9 is nobody's.
+    pub fn lose_the_network(&mut self) {
+        let config = WhatsappConfig { url: Some("ws://127.0.0.1:9/ws/chat".to_owned()), ..WhatsappConfig::default() };
+        self.engine = WhatsappEngine::new(config, self.store.clone(), self.env.clone()).unwrap();
+    }
+
     pub async fn open(&self, session: SessionId, name: &str) -> Arc<dyn Link> {
         let spec = SessionSpec {
             id: session,

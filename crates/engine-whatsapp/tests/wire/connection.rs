@@ -23,6 +23,25 @@ async fn a_cut_connection_is_reported_and_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_cannot_be_reached_is_reported_once_and_tried_on() {
+    let mut bench = Bench::new().await;
+    bench.lose_the_network();
+    let id = bench.env.new_id();
+    let link = bench.open(id, "nowhere").await;
+    link.connect().await.unwrap();
+    bench
+        .sink
+        .until("a lost connection", |heard| {
+            heard.of(id).find(|event| matches!(event, EngineEvent::ConnectionLost { .. })).map(drop)
+        })
+        .await;
+    let heard = bench.sink.heard();
+    let told = heard.of(id).filter(|event| matches!(event, EngineEvent::ConnectionLost { .. })).count();
+    assert_eq!(told, 1);
+    assert!(!heard.of(id).any(|event| matches!(event, EngineEvent::Ended(_))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disconnected_session_parks_its_messages_and_connects_without_a_qr_code() {
     let bench = Bench::new().await;
     let alice = bench.linked("4915100000001").await;
