@@ -7,6 +7,7 @@
 //! - **`Ok` of a send is the socket's, not the server's.** Only a server ack without an error is reported as acked.
 //! - **An inbound message is acknowledged after its commit**, never before: until then WhatsApp keeps it and delivers
 //!   it again. It may come twice, never not at all.
+//! - **A receipt is confirmed after its commit** ([`gate`]): until then WhatsApp keeps it too.
 //! - **`Linked` is said when the credentials are on disk.**
 //! - **`Connected` is said when a message can be sent**, and taken back when the socket is gone.
 //! - **The account looks offline.** The link never says that it is available, so that the owner's phone keeps its
@@ -20,6 +21,7 @@
 mod backend;
 mod config;
 mod engine;
+mod gate;
 mod http;
 mod inbound;
 mod incoming;

@@ -141,6 +141,17 @@ pub trait EventSink: Send + Sync + 'static {
     /// Takes note of an event. Never blocks: engines call it on their receive path.
     fn post(&self, session: SessionId, event: EngineEvent);
 
+    /// A mark behind every receipt that was posted for `session` so far, for [`EventSink::recorded`].
+    ///
+    /// A sink that keeps nothing has nothing to wait for, which is what the two answer by default.
+    fn mark(&self, _session: SessionId) -> u64 {
+        0
+    }
+
+    /// Waits until every receipt before `mark` is on disk. A network forgets a receipt once it is confirmed: an engine
+    /// confirms it only after this.
+    async fn recorded(&self, _session: SessionId, _mark: u64) {}
+
     /// Stores inbound messages. Returns `Ok` when they are committed: only then may the engine acknowledge them to
     /// the network. On `Err` the network is to deliver them again.
     async fn inbound(&self, session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored>;

@@ -9,7 +9,7 @@ use whatsapp_rust::{
 };
 
 use super::LinkCore;
-use crate::{backend::SessionBackend, inbound::InboundHook, version::Version};
+use crate::{backend::SessionBackend, gate::GatedFactory, inbound::InboundHook, version::Version};
 
 /// How often the device is saved even if nobody asked for it.
 const SAVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -29,7 +29,8 @@ pub(super) struct Built {
 /// Builds the client of a session from what its key store holds. Touches no network. The error is for the log.
 pub(super) async fn build(link: &LinkCore, version: Version) -> Result<Built, String> {
     let shared = &link.shared;
-    let transport = shared.transport.clone().ok_or("no address to connect to")?;
+    let dialed = shared.transport.clone().ok_or("no address to connect to")?;
+    let transport = Arc::new(GatedFactory::new(dialed, link.sink.clone(), link.spec.id));
     let backend = Arc::new(SessionBackend::new(shared.store.keys(link.spec.id), shared.env.clone()));
     let persistence = PersistenceManager::new(backend.clone()).await.map_err(with_causes)?;
     let name = shared.config.device_name.as_ref().unwrap_or(&link.spec.name);

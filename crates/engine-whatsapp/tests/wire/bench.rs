@@ -112,6 +112,8 @@ pub struct Sink {
     heard: Mutex<Heard>,
     changed: watch::Sender<()>,
     refuses: AtomicBool,
+    /// Receipts are taken note of and do not reach the disk.
+    holds: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -146,6 +148,11 @@ impl Sink {
 
     pub fn refuse_inbound(&self, refuse: bool) {
         self.refuses.store(refuse, Ordering::SeqCst);
+    }
+
+    /// From here on receipts are heard, and not written.
+    pub fn hold_receipts(&self, hold: bool) {
+        self.holds.send_replace(hold);
     }
 
     /// Waits until `find` finds something in what was heard.
@@ -211,6 +218,16 @@ impl EventSink for Sink {
     fn post(&self, session: SessionId, event: EngineEvent) {
         self.heard().events.push((session, event));
         self.changed.send_replace(());
+    }
+
+    fn mark(&self, session: SessionId) -> u64 {
+        self.heard().of(session).filter(|event| matches!(event, EngineEvent::Receipt { .. })).count() as u64
+    }
+
+    async fn recorded(&self, _session: SessionId, mark: u64) {
+        if mark > 0 {
+            let _ = self.holds.subscribe().wait_for(|holds| !holds).await;
+        }
     }
 
     async fn inbound(&self, session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored> {

@@ -76,6 +76,31 @@ async fn a_message_sent_again_after_a_restart_carries_the_same_id() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_that_did_not_reach_the_disk_before_the_end_comes_again() {
+    let mut bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    let bob = bench.sim.account(BOB);
+    bench.sink.hold_receipts(true);
+    let message = text(&bench.env, &jid(BOB), "did you get this?");
+    alice.link.send(&message).await.unwrap();
+    bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Delivered).await;
+    // A message from Bob came the whole way behind the receipt: an ungated confirmation would have left by now.
+    let answer = bob.send_text(ALICE, "I did").await.unwrap();
+    bench.sink.received(alice.id, &answer.into()).await;
+    assert!(alice.account.queued(alice.device) >= 1, "the receipt was confirmed before it was written");
+
+    drop(alice.link);
+    until("the socket is closed", || !alice.account.is_connected(alice.device)).await;
+    bench.restart().await;
+    bench.sink.forget();
+    bench.sink.hold_receipts(false);
+    let link = bench.open(alice.id, ALICE).await;
+    link.connect().await.unwrap();
+    bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Delivered).await;
+    until("everything is confirmed", || alice.account.queued(alice.device) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_message_is_refused_with_its_code() {
     let bench = Bench::new().await;
     let alice = bench.linked(ALICE).await;

@@ -11,7 +11,7 @@ use waypost_engine::{EngineEvent, Link};
 
 use crate::{
     live::OnDemand,
-    loops::dispatch::Outbox,
+    loops::{dispatch::Outbox, record::Ledger},
     sessions::{Qr, State},
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct LiveSession {
     pub(crate) dispatch: OnDemand,
     /// Wakes the task that writes the session's state events.
     pub(crate) state_writer: OnDemand,
+    /// How far the receipts that came in are on disk.
+    pub(crate) receipts: Ledger,
     live: watch::Sender<Live>,
     outbox: Mutex<Outbox>,
     state_events: Mutex<VecDeque<(u64, EngineEvent)>>,
@@ -86,6 +88,7 @@ impl LiveSession {
             steps: tokio::sync::Mutex::new(()),
             dispatch: OnDemand::default(),
             state_writer: OnDemand::default(),
+            receipts: Ledger::default(),
             live: watch::Sender::new(Live {
                 state: State { status: row.status, linked: row.linked, wanted: row.wanted, last_error: row.last_error },
                 phone_number: row.phone_number,

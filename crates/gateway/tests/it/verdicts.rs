@@ -159,3 +159,18 @@ async fn a_message_that_can_never_be_handed_over_fails_in_the_end() {
     assert_eq!(message.failure().unwrap().code, FailureCode::Unsendable);
     assert!(started.elapsed() > Duration::from_secs(10), "the pauses grow");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_is_told_that_a_receipt_is_recorded_when_its_row_says_so() {
+    let world = World::new().await;
+    let session = world.connected_session().await;
+    let id = world.send(session, ADA, "hi").await;
+    let sent = world.until(id, MessageStatus::Sent).await;
+    let sink = world.network.sink(session);
+    for (kind, status) in [(ReceiptKind::Delivered, MessageStatus::Delivered), (ReceiptKind::Read, MessageStatus::Read)]
+    {
+        world.network.receipt(session, &sent.wa_id, &sent.remote_jid, kind);
+        sink.recorded(session, sink.mark(session)).await;
+        assert_eq!(world.message(id).await.status(), status);
+    }
+}

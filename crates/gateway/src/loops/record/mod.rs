@@ -5,12 +5,16 @@
 //! ([`waypost_domain::Progress::advance`]), so they may come early, late, doubled and in any order. Evidence for
 //! messages that are not ours, such as those written on the phone itself, changes nothing.
 //!
+//! A receipt is forgotten by the network as soon as it is confirmed, so the engine confirms it only when it is on disk:
+//! each session's [`Ledger`] says how far that is.
+//!
 //! Engines may not be held up on their receive path, so [`Recorder::post`] never waits. Past [`QUEUE`] waiting pieces
 //! of evidence it drops them, counts them and says so: a dropped acknowledgement is mended by sending again under
 //! the same id, a dropped receipt leaves a lower status.
 
 mod evidence;
 mod inbound;
+mod ledger;
 mod sink;
 mod states;
 
@@ -22,6 +26,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use ledger::Ledger;
 pub(crate) use sink::Sink;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -44,6 +49,8 @@ const RETRY: Duration = Duration::from_millis(500);
 struct Entry {
     session: Arc<LiveSession>,
     evidence: Vec<Evidence>,
+    /// Whether the network waits for our word before it forgets this: a receipt. It is counted in the session's ledger.
+    receipt: bool,
     done: Option<oneshot::Sender<()>>,
 }
 
@@ -69,11 +76,17 @@ impl Default for Recorder {
 
 impl Recorder {
     /// Takes evidence from an engine. Never waits; `false` where the queue is full and the evidence is lost.
-    pub(crate) fn post(&self, session: &Arc<LiveSession>, evidence: Vec<Evidence>) -> bool {
+    pub(crate) fn post(&self, session: &Arc<LiveSession>, evidence: Vec<Evidence>, receipt: bool) -> bool {
         let count = evidence.len() as u64;
-        let entry = Entry { session: session.clone(), evidence, done: None };
+        let entry = Entry { session: session.clone(), evidence, receipt, done: None };
+        if receipt {
+            session.receipts.post();
+        }
         if self.queue.try_send(Record::Entry(entry)).is_ok() {
             return true;
+        }
+        if receipt {
+            session.receipts.settle();
         }
         let before = self.dropped.fetch_add(count, Ordering::Relaxed);
         let dropped = before + count;
@@ -94,7 +107,7 @@ impl Recorder {
             return;
         }
         let (done, committed) = oneshot::channel();
-        let entry = Entry { session: session.clone(), evidence, done: Some(done) };
+        let entry = Entry { session: session.clone(), evidence, receipt: false, done: Some(done) };
         if self.queue.send(Record::Entry(entry)).await.is_ok() {
             let _ = committed.await;
         }
@@ -165,6 +178,9 @@ async fn write(store: &Store, batch: &mut Vec<Record>, closing: &CancellationTok
         }
     }
     for record in batch.drain(..) {
+        if let Record::Entry(Entry { receipt: true, session, .. }) = &record {
+            session.receipts.settle();
+        }
         if let Record::Flush(done) | Record::Entry(Entry { done: Some(done), .. }) = record {
             // Whoever waited may have gone.
             let _ = done.send(());
@@ -208,6 +224,7 @@ fn log_failures(batch: &[Record], outcomes: &[EvidenceOutcome]) {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
     use waypost_domain::{Env, MessageStatus};
 
     use super::*;
@@ -228,12 +245,14 @@ mod tests {
             }]
         };
         for _ in 0..QUEUE {
-            assert!(recorder.post(&session, acked()));
+            assert!(recorder.post(&session, acked(), false));
         }
         assert_eq!(recorder.dropped(), 0);
         for _ in 0..3 {
-            assert!(!recorder.post(&session, acked()));
+            assert!(!recorder.post(&session, acked(), true));
         }
         assert_eq!(recorder.dropped(), 3);
+        // What is lost for want of room holds up nobody.
+        session.receipts.reached(session.receipts.mark()).now_or_never().expect("nothing waits to be written");
     }
 }

@@ -37,7 +37,8 @@ impl EventSink for Sink {
             return;
         };
         // An answer that is lost for want of room may not stop the clock that asks again.
-        if !self.inner.recorder.post(&self.session, evidence) {
+        let receipt = matches!(event, EngineEvent::Receipt { .. });
+        if !self.inner.recorder.post(&self.session, evidence, receipt) {
             return;
         }
         let settles = {
@@ -51,6 +52,16 @@ impl EventSink for Sink {
         if settles {
             self.session.dispatch.nudge();
         }
+    }
+
+    fn mark(&self, session: SessionId) -> u64 {
+        debug_assert_eq!(session, self.session.id, "a link asks for its own session");
+        self.session.receipts.mark()
+    }
+
+    async fn recorded(&self, session: SessionId, mark: u64) {
+        debug_assert_eq!(session, self.session.id, "a link asks for its own session");
+        self.session.receipts.reached(mark).await;
     }
 
     async fn inbound(&self, session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored> {
