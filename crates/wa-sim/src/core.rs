@@ -21,6 +21,10 @@ pub(crate) struct Stats {
     pub(crate) messages: AtomicU64,
     pub(crate) receipts: AtomicU64,
     pub(crate) bad_stanzas: AtomicU64,
+    /// Questions who is on WhatsApp.
+    pub(crate) lookups: AtomicU64,
+    /// Numbers asked about in them.
+    pub(crate) numbers_looked_up: AtomicU64,
 }
 
 impl Stats {
@@ -60,6 +64,11 @@ impl Core {
             ids: AtomicU64::new(1),
             this: this.clone(),
         })
+    }
+
+    /// For tasks that outlive the call that started them.
+    pub(crate) fn handle(&self) -> Weak<Self> {
+        self.this.clone()
     }
 
     /// An id for a stanza of the server's own, unique in this process.

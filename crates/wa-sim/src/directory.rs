@@ -17,6 +17,8 @@ struct Index {
     lids: HashMap<CompactString, Arc<Account>>,
     /// Accounts that were derived from a name.
     names: HashMap<String, Arc<Account>>,
+    /// Other forms of a number under which a lookup finds its account.
+    aliases: HashMap<CompactString, Arc<Account>>,
 }
 
 /// See the module's head.
@@ -58,6 +60,34 @@ impl Directory {
         index.pns.insert(pn.into(), Arc::clone(&account));
         index.lids.insert(lid, Arc::clone(&account));
         (account, true)
+    }
+
+    /// The account that a lookup of a number finds: the one that has it, or else the one it is another form of.
+    pub(crate) fn look_up(&self, pn: &str) -> Option<Arc<Account>> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.pns.get(pn).or_else(|| index.aliases.get(pn)).cloned()
+    }
+
+    /// Whether a JID is another form of somebody's number, and nobody's own.
+    pub(crate) fn is_alias(&self, jid: &Jid) -> bool {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        jid.server.is_pn_family() && index.aliases.contains_key(&jid.user) && !index.pns.contains_key(&jid.user)
+    }
+
+    /// The other forms of an account's number, sorted.
+    pub(crate) fn aliases(&self, account: &Account) -> Vec<CompactString> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let mine = index.aliases.iter().filter(|(_, owner)| owner.pn == account.pn);
+        let mut aliases: Vec<_> = mine.map(|(alias, _)| alias.clone()).collect();
+        aliases.sort();
+        aliases
+    }
+
+    /// Replaces the other forms of an account's number. A form that is an account too finds that account.
+    pub(crate) fn set_aliases(&self, account: &Arc<Account>, aliases: impl IntoIterator<Item = CompactString>) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.aliases.retain(|_, owner| owner.pn != account.pn);
+        index.aliases.extend(aliases.into_iter().map(|alias| (alias, Arc::clone(account))));
     }
 
     /// The number that belongs to a push name: the same one every time, and a number of its own even

@@ -5,6 +5,7 @@
 
 use crate::account::Account;
 use crate::core::Core;
+use crate::faults::{Copied, Subject};
 use crate::mailbox::{Class, Item};
 use crate::phone::Incoming;
 use crate::relay::{self, Envelope, Sender, jid_value};
@@ -276,13 +277,14 @@ pub(crate) fn fan_out(
                 .flat_map(|(_, encs)| encs.iter().cloned())
                 .collect();
             encs.extend(common.iter().cloned());
-            phones.extend(to_member(sender, account, device, envelope, &encs));
+            phones.extend(to_member(core, sender, account, device, envelope, &encs));
         }
     }
     Ok(phones)
 }
 
 fn to_member(
+    core: &Core,
     sender: &Sender<'_>,
     account: &Arc<Account>,
     device: u16,
@@ -290,6 +292,8 @@ fn to_member(
     encs: &[NodeRef<'_>],
 ) -> Option<(Arc<Account>, Incoming)> {
     let from = sender.account.jid(Server::Lid).with_device(sender.device);
+    let subject = Subject { from: &sender.account.pn, to: &account.pn, chat: &envelope.to.user, id: &envelope.id };
+    let again = core.faults.on_copy(subject, Copied::Message, device);
     if device == 0 {
         let incoming = Incoming {
             id: envelope.id.clone(),
@@ -300,6 +304,7 @@ fn to_member(
             from_me: account.pn == sender.account.pn,
             t: envelope.t,
             encs: relay::ciphertexts(encs),
+            again,
         };
         return Some((Arc::clone(account), incoming));
     }
@@ -307,12 +312,7 @@ fn to_member(
     let attrs =
         vec![jid_value("from", &envelope.to), jid_value("participant", &from), jid_value("participant_pn", &number)];
     let stanza = relay::copy(envelope, attrs, encs);
-    account.device(device)?.mailbox().push(Item {
-        class: Class::Message,
-        id: envelope.id.clone(),
-        from: envelope.to.clone(),
-        kind: None,
-        stanza,
-    });
+    let item = Item { class: Class::Message, id: envelope.id.clone(), from: envelope.to.clone(), kind: None, stanza };
+    account.device(device)?.mailbox().push_repeating(item, again);
     None
 }

@@ -52,7 +52,7 @@ mod usync;
 
 pub use clock::Clock;
 pub use config::{Config, Phones};
-pub use faults::{Fault, FaultRule, Faults};
+pub use faults::{Copied, Fault, FaultRule, Faults, ReceiptForm};
 pub use pairing::{PairError, Paired};
 pub use phone::view::{ChatView, SeenReceipt, Shown, Totals};
 pub use sim::{AccountHandle, Sim};

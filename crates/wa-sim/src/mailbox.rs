@@ -50,6 +50,7 @@ impl Class {
 }
 
 /// A stanza for the device.
+#[derive(Clone)]
 pub(crate) struct Item {
     pub(crate) class: Class,
     pub(crate) id: CompactString,
@@ -64,6 +65,8 @@ struct Waiting {
     item: Item,
     /// The previous stanza with the same class and id.
     same_before: Option<u64>,
+    /// How often it comes again after it was settled.
+    again: u32,
 }
 
 enum Link {
@@ -135,6 +138,11 @@ impl Mailbox {
 
     /// Keeps a stanza until it is settled, and sends it now if the device is live.
     pub(crate) fn push(&mut self, item: Item) {
+        self.push_repeating(item, 0);
+    }
+
+    /// Like [`push`](Self::push); the stanza comes again `again` times, each time the device has settled it.
+    pub(crate) fn push_repeating(&mut self, item: Item, again: u32) {
         if let Link::Live(outbox) = &self.link {
             outbox.push(item.stanza.clone());
         }
@@ -142,7 +150,7 @@ impl Mailbox {
         self.next += 1;
         self.bytes += item.stanza.len();
         let same_before = self.latest.insert((item.class, item.id.clone()), seq);
-        self.waiting.insert(seq, Waiting { item, same_before });
+        self.waiting.insert(seq, Waiting { item, same_before, again });
         while self.waiting.len() > MAX_STANZAS || self.bytes > MAX_BYTES {
             let Some((_, oldest)) = self.waiting.pop_first() else {
                 break;
@@ -190,11 +198,15 @@ impl Mailbox {
         let mut kept_after: Option<u64> = None;
         let mut first_kept = None;
         let mut settled = 0;
+        let mut repeated = Vec::new();
         for &(seq, settle) in chain {
             if settle {
                 if let Some(gone) = self.waiting.remove(&seq) {
                     self.bytes -= gone.item.stanza.len();
                     settled += 1;
+                    if gone.again > 0 {
+                        repeated.push(gone);
+                    }
                 }
             } else {
                 if let Some(later) = kept_after.and_then(|later| self.waiting.get_mut(&later)) {
@@ -219,6 +231,9 @@ impl Mailbox {
             *allowed += settled;
         }
         self.pump();
+        for Waiting { item, again, .. } in repeated {
+            self.push_repeating(item, again - 1);
+        }
         settled
     }
 

@@ -3,6 +3,7 @@
 
 use crate::account::{Account, Device};
 use crate::core::{Core, Stats};
+use crate::faults::{AckSlot, Copied, HeldAcks, ReceiptForm, Subject};
 use crate::mailbox::{Class, Item};
 use crate::phone::{Incoming, Job, RetryRequest};
 use crate::prekeys::{self, Bundle};
@@ -106,53 +107,138 @@ fn retry_of_phone(
     Some((target, request))
 }
 
-/// Passes a receipt to the devices it concerns.
+/// A receipt as its receivers get it, ready to go.
+pub(crate) struct Delivery {
+    /// The companions' copies, and how often each comes again after it was settled.
+    companions: Vec<(Arc<Device>, Item, u32)>,
+    phone: Option<PhoneNews>,
+    /// The message whose ack may wait for this receipt.
+    awaited: Option<AckSlot>,
+    /// How often it is delivered.
+    times: u32,
+}
+
+/// What a phone is told of a receipt.
+struct PhoneNews {
+    account: Arc<Account>,
+    ids: Vec<CompactString>,
+    from: Jid,
+    kind: Option<CompactString>,
+}
+
+impl Delivery {
+    /// Hands it out, and then any ack that waited for it.
+    pub(crate) fn go(self, acks: &HeldAcks) {
+        for _ in 0..self.times {
+            for (device, item, again) in &self.companions {
+                device.mailbox().push_repeating(item.clone(), *again);
+            }
+            // A phone's book of receipts is a convenience; a phone that is behind misses some.
+            if let Some(PhoneNews { account, ids, from, kind }) = &self.phone {
+                let job = Job::Receipt { ids: ids.clone(), from: from.clone(), kind: kind.clone() };
+                account.phone().try_post(job);
+            }
+        }
+        if let Some(slot) = &self.awaited {
+            acks.receipted(slot);
+        }
+    }
+}
+
+/// Passes a receipt to the devices it concerns, as the faults say.
 fn forward(core: &Core, from: &Arc<Account>, device: u16, receipt: &Receipt) {
     Stats::add(&core.stats.receipts);
     let group = receipt.to.server == Server::Group;
     let Some(addressed) = (if group { receipt.participant.as_ref() } else { Some(&receipt.to) }) else {
         return;
     };
-    let Some(target) = core.directory.find(addressed) else {
+    let (Some(target), Some(id)) = (core.directory.find(addressed), receipt.ids.first()) else {
         return;
     };
-    let first = receipt.ids.first().map(CompactString::as_str).unwrap_or_default();
-    if core.faults.on_receipt(&from.pn, &target.pn, first, receipt.kind.as_deref()) {
+    let kind = receipt.kind.as_deref();
+    let chat = if group { &receipt.to.user } else { &target.pn };
+    let subject = Subject { from: &from.pn, to: &target.pn, chat, id };
+    let Some(plan) = core.faults.on_receipt(subject, kind) else {
+        prepare(core, (from, device), (&target, addressed), receipt, None).go(core.faults.acks());
+        return;
+    };
+    if plan.drop {
         return;
     }
-    let mut sender = from.jid(addressed.server);
-    if !receipt.is_account_wide() {
-        sender = sender.with_device(device);
+    let mut delivery = prepare(core, (from, device), (&target, addressed), receipt, plan.form);
+    delivery.times += plan.repeats;
+    for (companion, _, again) in &mut delivery.companions {
+        *again = core.faults.on_copy(subject, Copied::Receipt, companion.id);
     }
-    let stamped = if group { &receipt.to } else { &sender };
-    let node = stanza_for(core, receipt, stamped, group.then_some(&sender));
-    let bytes = stanza::encode(&node);
-    let item = |id: &CompactString| Item {
-        class: Class::Receipt,
-        id: id.clone(),
-        from: stamped.clone(),
-        kind: receipt.kind.clone(),
-        stanza: bytes.clone(),
-    };
-    let Some(id) = receipt.ids.first() else {
-        return;
-    };
-    if receipt.is_account_wide() {
-        for companion in target.devices() {
-            if !(target.pn == from.pn && companion.id == device) {
-                companion.mailbox().push(item(id));
+    if from.pn != target.pn && !receipt.is_retry() {
+        delivery.awaited = Some(AckSlot { pn: target.pn.clone(), device: addressed.device, id: id.clone() });
+    }
+    if let Some(delay) = plan.delay {
+        let core = core.handle();
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            if let Some(core) = core.upgrade() {
+                delivery.go(core.faults.acks());
             }
-        }
-    } else if addressed.device != 0 {
-        if let Some(companion) = target.device(addressed.device)
-            && !(target.pn == from.pn && companion.id == device)
-        {
-            companion.mailbox().push(item(id));
-        }
-        return;
+        });
+    } else if let Some(delivery) = core.faults.shuffle(subject, kind, delivery) {
+        delivery.go(core.faults.acks());
     }
-    // A phone's book of receipts is a convenience; a phone that is behind misses some.
-    target.phone().try_post(Job::Receipt { ids: receipt.ids.clone(), from: sender, kind: receipt.kind.clone() });
+}
+
+/// Addresses a receipt to its receivers.
+fn prepare(
+    core: &Core,
+    (from, device): (&Arc<Account>, u16),
+    (target, addressed): (&Arc<Account>, &Jid),
+    receipt: &Receipt,
+    form: Option<ReceiptForm>,
+) -> Delivery {
+    let group = receipt.to.server == Server::Group;
+    let sender = sender_of(receipt, from, device, addressed.server, form);
+    let stamped = if group { &receipt.to } else { &sender };
+    let bytes = stanza::encode(&stanza_for(core, receipt, stamped, group.then_some(&sender)));
+    let copy = |companion: Arc<Device>| {
+        let item = Item {
+            class: Class::Receipt,
+            id: receipt.ids.first().cloned().unwrap_or_default(),
+            from: stamped.clone(),
+            kind: receipt.kind.clone(),
+            stanza: bytes.clone(),
+        };
+        (companion, item, 0)
+    };
+    let is_sender = |companion: &Arc<Device>| target.pn == from.pn && companion.id == device;
+    let companions: Vec<_> = if receipt.is_account_wide() {
+        target.devices().into_iter().filter(|companion| !is_sender(companion)).map(copy).collect()
+    } else {
+        target.device(addressed.device).into_iter().filter(|companion| !is_sender(companion)).map(copy).collect()
+    };
+    let to_phone = receipt.is_account_wide() || addressed.device == 0;
+    let phone = to_phone.then(|| PhoneNews {
+        account: Arc::clone(target),
+        ids: receipt.ids.clone(),
+        from: sender.clone(),
+        kind: receipt.kind.clone(),
+    });
+    Delivery { companions, phone, awaited: None, times: 1 }
+}
+
+/// The address a receipt comes from.
+fn sender_of(receipt: &Receipt, from: &Account, device: u16, server: Server, form: Option<ReceiptForm>) -> Jid {
+    let plain = |server: Server| {
+        let jid = from.jid(server);
+        if receipt.is_account_wide() { jid } else { jid.with_device(device) }
+    };
+    match form {
+        None => plain(server),
+        Some(ReceiptForm::Pn) => plain(Server::Pn),
+        Some(ReceiptForm::Lid) => plain(Server::Lid),
+        Some(ReceiptForm::Companion) => {
+            let companion = from.devices().first().map_or(1, |companion| companion.id);
+            from.jid(server).with_device(companion)
+        }
+    }
 }
 
 fn stanza_for(core: &Core, receipt: &Receipt, from: &Jid, participant: Option<&Jid>) -> Node {

@@ -5,7 +5,7 @@
 
 use crate::account::Account;
 use crate::core::{Core, Stats};
-use crate::faults::Fate;
+use crate::faults::{AckPlan, AckSlot, Copied, Fate, Subject};
 use crate::groups;
 use crate::mailbox::{Class, Item};
 use crate::phone::{EncKind, Incoming};
@@ -30,11 +30,19 @@ pub(crate) struct Sender<'a> {
 /// What came of a message.
 pub(crate) struct Relayed {
     /// The ack for the sender; `None` when it is withheld.
-    pub(crate) ack: Option<Node>,
+    pub(crate) ack: Option<Ack>,
     /// The error it was refused with.
     pub(crate) refused: Option<u16>,
     /// Copies for phones, to be queued before the ack is sent.
     pub(crate) phones: Vec<(Arc<Account>, Incoming)>,
+}
+
+/// An ack, and when it goes out.
+pub(crate) struct Ack {
+    pub(crate) node: Node,
+    pub(crate) plan: AckPlan,
+    /// Where it waits when the plan says so.
+    pub(crate) slot: Option<AckSlot>,
 }
 
 /// What all copies of one message have in common.
@@ -58,10 +66,13 @@ pub(crate) fn relay(core: &Core, sender: &Sender<'_>, node: &NodeRef<'_>) -> Res
     Stats::add(&core.stats.messages);
     let target = core.directory.find(&envelope.to);
     let chat = target.as_ref().map_or(&envelope.to.user, |account| &account.pn);
-    let fate = core.faults.on_message(&sender.account.pn, chat, &envelope.id);
-    if let Fate::Nack(code) = fate {
-        return Ok(refused(&envelope, code));
-    }
+    let subject = Subject { from: &sender.account.pn, to: chat, chat, id: &envelope.id };
+    let plan = match core.faults.on_message(subject) {
+        Fate::Nack(error) => return Ok(refused(&envelope, error)),
+        Fate::Accept(plan) => plan,
+    };
+    // Before anybody gets a copy: the receipt may be here before the relaying is done.
+    let slot = plan.after_receipt.then(|| slot_of(sender, &envelope)).filter(|slot| core.faults.acks().expect(slot));
     let phones = match (envelope.to.server, target) {
         (Server::Group, _) => match groups::fan_out(core, sender, &envelope) {
             Ok(phones) => phones,
@@ -70,11 +81,18 @@ pub(crate) fn relay(core: &Core, sender: &Sender<'_>, node: &NodeRef<'_>) -> Res
         (server, Some(target)) if server.is_pn_family() || server.is_lid_family() => {
             fan_out(core, sender, &target, &envelope)?
         }
+        // The number's other form: WhatsApp takes the message and nobody gets it (README, "Numbers").
+        (_, None) if core.directory.is_alias(&envelope.to) => Vec::new(),
         (server, None) if server.is_pn_family() || server.is_lid_family() => return Ok(refused(&envelope, 404)),
         // Status updates and channels have no readers here.
         _ => Vec::new(),
     };
-    Ok(Relayed { ack: (fate == Fate::Normal).then(|| ack(&envelope).build()), refused: None, phones })
+    let ack = (!plan.withhold).then(|| Ack { node: ack(&envelope).build(), plan, slot });
+    Ok(Relayed { ack, refused: None, phones })
+}
+
+fn slot_of(sender: &Sender<'_>, envelope: &Envelope<'_, '_>) -> AckSlot {
+    AckSlot { pn: sender.account.pn.clone(), device: sender.device, id: envelope.id.clone() }
 }
 
 fn ack(envelope: &Envelope<'_, '_>) -> NodeBuilder {
@@ -86,7 +104,9 @@ fn ack(envelope: &Envelope<'_, '_>) -> NodeBuilder {
 }
 
 fn refused(envelope: &Envelope<'_, '_>, code: u16) -> Relayed {
-    Relayed { ack: Some(ack(envelope).attr("error", u32::from(code)).build()), refused: Some(code), phones: Vec::new() }
+    let node = ack(envelope).attr("error", u32::from(code)).build();
+    let ack = Ack { node, plan: AckPlan::default(), slot: None };
+    Relayed { ack: Some(ack), refused: Some(code), phones: Vec::new() }
 }
 
 fn fan_out(
@@ -137,6 +157,13 @@ fn to_device(
     if own && device == sender.device {
         return None;
     }
+    let subject = Subject {
+        from: &sender.account.pn,
+        to: &account.pn,
+        chat: if own { &envelope.to.user } else { &account.pn },
+        id: &envelope.id,
+    };
+    let again = core.faults.on_copy(subject, Copied::Message, device);
     let from = sender.account.jid(envelope.to.server).with_device(sender.device);
     let recipient = own.then(|| recipient(envelope, sender)).flatten();
     if device == 0 {
@@ -155,6 +182,7 @@ fn to_device(
             from_me: own,
             t: envelope.t,
             encs: ciphertexts(encs),
+            again,
         };
         return Some((Arc::clone(account), incoming));
     }
@@ -166,13 +194,8 @@ fn to_device(
         attrs.push(jid_value("recipient", recipient));
     }
     let stanza = copy(envelope, attrs, encs);
-    device.mailbox().push(Item {
-        class: Class::Message,
-        id: envelope.id.clone(),
-        from: from.clone(),
-        kind: None,
-        stanza,
-    });
+    let item = Item { class: Class::Message, id: envelope.id.clone(), from: from.clone(), kind: None, stanza };
+    device.mailbox().push_repeating(item, again);
     None
 }
 

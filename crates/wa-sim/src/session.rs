@@ -2,10 +2,11 @@
 
 use crate::account::{Account, Device};
 use crate::core::{Core, Stats};
+use crate::faults::HeldAck;
 use crate::mailbox::Class;
 use crate::outbox::Outbox;
 use crate::phone::Job;
-use crate::relay::{self, Sender};
+use crate::relay::{self, Ack, Sender};
 use crate::stanza::{self, BadStanza, jid_attr, str_attr};
 use crate::{iq, presence, receipts};
 use std::sync::Arc;
@@ -94,9 +95,28 @@ impl Session {
             account.phone().post(Job::Incoming(incoming)).await;
         }
         if let Some(ack) = relayed.ack {
-            self.push(&ack);
+            self.acknowledge(core, &ack);
         }
         Ok(())
+    }
+
+    /// Sends an ack as its plan says. A late one is for this connection: it is lost if that is gone.
+    fn acknowledge(&self, core: &Core, ack: &Ack) {
+        let held = HeldAck {
+            outbox: Arc::clone(&self.outbox),
+            stanza: stanza::encode(&ack.node),
+            times: ack.plan.repeats + 1,
+        };
+        if let Some(slot) = &ack.slot {
+            core.faults.acks().put(slot, held);
+        } else if let Some(delay) = ack.plan.delay {
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                held.send();
+            });
+        } else {
+            held.send();
+        }
     }
 
     /// An `<ack>` (or nack) of something this device was sent: it will not be sent again.

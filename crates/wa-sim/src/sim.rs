@@ -13,6 +13,7 @@ use crate::{devices, server, tls};
 use anyhow::Context as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -73,6 +74,12 @@ impl Sim {
         &self.core.faults
     }
 
+    /// Questions who is on WhatsApp, and the numbers asked about in them.
+    pub fn lookups(&self) -> (u64, u64) {
+        let stats = &self.core.stats;
+        (stats.lookups.load(Ordering::Relaxed), stats.numbers_looked_up.load(Ordering::Relaxed))
+    }
+
     /// The account with a number, made with a phone and no companion if there is none.
     pub fn account(&self, pn: &str) -> AccountHandle {
         AccountHandle { core: Arc::clone(&self.core), account: self.core.account(pn.trim_start_matches('+'), None) }
@@ -126,6 +133,13 @@ impl AccountHandle {
     /// The LID, digits only.
     pub fn lid(&self) -> &str {
         &self.account.lid
+    }
+
+    /// Replaces the other forms of the number under which a lookup finds the account: the one without Brazil's
+    /// ninth digit, say. A form that is an account too finds that account.
+    pub fn set_aliases(&self, aliases: &[&str]) {
+        let aliases = aliases.iter().map(|alias| CompactString::from(alias.trim_start_matches('+')));
+        self.core.directory.set_aliases(&self.account, aliases);
     }
 
     /// Numbers of the linked companions.

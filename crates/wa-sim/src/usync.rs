@@ -4,11 +4,12 @@
 //! about (business, status, picture …) are left out of the answer, which every client reads as "none".
 
 use crate::account::{Account, Device};
-use crate::core::Core;
+use crate::core::{Core, Stats};
 use crate::stanza::{self, jid_attr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, NodeRef};
+use wacore_binary::{CompactString, Jid, Node, NodeRef, Server};
 
 /// Answers an iq of namespace `usync`.
 pub(crate) fn answer(core: &Core, asker: &Account, device: &Device, iq: &NodeRef<'_>, id: &str) -> Node {
@@ -22,13 +23,19 @@ pub(crate) fn answer(core: &Core, asker: &Account, device: &Device, iq: &NodeRef
         .iter()
         .map(|protocol| &*protocol.tag)
         .collect();
-    let users: Vec<Node> = usync
+    let people: Vec<Asked> = usync
         .get_optional_child("list")
         .and_then(NodeRef::children)
         .unwrap_or_default()
         .iter()
-        .filter_map(|user| answer_user(core, (asker, device), &protocols, user))
+        .filter_map(|user| read_user(core, user))
         .collect();
+    if protocols.contains(&"contact")
+        && let Some(refusal) = look_up(core, asker, &people, id)
+    {
+        return refusal;
+    }
+    let users: Vec<Node> = people.iter().map(|who| answer_user((asker, device), &protocols, who)).collect();
     let mut answer = NodeBuilder::new("usync");
     for key in ["sid", "index", "last", "mode", "context"] {
         if let Some(value) = usync.get_attr(key) {
@@ -48,23 +55,50 @@ struct Asked {
     phone: Option<String>,
 }
 
+impl Asked {
+    /// The number that was asked for, in the form it was asked for.
+    fn number(&self) -> CompactString {
+        self.phone.as_ref().map_or_else(|| self.jid.user.clone(), |phone| phone.trim_start_matches('+').into())
+    }
+}
+
+/// Counts a question who is on WhatsApp; gives the error it is answered with if a fault says so.
+fn look_up(core: &Core, asker: &Account, people: &[Asked], id: &str) -> Option<Node> {
+    Stats::add(&core.stats.lookups);
+    core.stats.numbers_looked_up.fetch_add(people.len() as u64, Ordering::Relaxed);
+    if !core.faults.any() {
+        return None;
+    }
+    let numbers: Vec<CompactString> = people.iter().map(Asked::number).collect();
+    let (error, backoff) = core.faults.on_lookup(&asker.pn, &numbers)?;
+    let text = if error == 429 { "rate-overlimit" } else { "internal-server-error" };
+    let mut error = stanza::error(error, text);
+    if let Some(backoff) = backoff {
+        error.attrs.insert("type", "wait");
+        error.attrs.insert("backoff", backoff);
+    }
+    let iq = NodeBuilder::new("iq").attr("from", stanza::server_jid()).attr("id", id).attr("type", "error");
+    Some(iq.children([error]).build())
+}
+
 fn read_user(core: &Core, user: &NodeRef<'_>) -> Option<Asked> {
     let phone = user.get_optional_child("contact").and_then(NodeRef::content_as_string).map(|phone| phone.to_string());
-    let jid = match (jid_attr(user, "jid"), &phone) {
-        (Some(jid), _) if !jid.user.is_empty() => jid.into_non_ad(),
-        (_, Some(phone)) => Jid::pn(phone.trim_start_matches('+')),
-        _ => return None,
-    };
-    let account = core.directory.find(&jid);
+    if let Some(jid) = jid_attr(user, "jid").filter(|jid| !jid.user.is_empty()) {
+        let account = core.directory.find(&jid);
+        return Some(Asked { jid: jid.into_non_ad(), account, phone });
+    }
+    // A number that is known in another form is answered under the form it is known by.
+    let number = phone.as_deref()?.trim_start_matches('+');
+    let account = core.directory.look_up(number);
+    let jid = account.as_ref().map_or_else(|| Jid::pn(number), |account| account.jid(Server::Pn));
     Some(Asked { jid, account, phone })
 }
 
-fn answer_user(core: &Core, asker: (&Account, &Device), protocols: &[&str], user: &NodeRef<'_>) -> Option<Node> {
-    let who = read_user(core, user)?;
+fn answer_user(asker: (&Account, &Device), protocols: &[&str], who: &Asked) -> Node {
     let mut children = Vec::new();
     for protocol in protocols {
         match *protocol {
-            "contact" => children.push(contact(&who)),
+            "contact" => children.push(contact(who)),
             "devices" => {
                 if let Some(account) = &who.account {
                     account.watch(asker.0, asker.1.id);
@@ -86,7 +120,7 @@ fn answer_user(core: &Core, asker: (&Account, &Device), protocols: &[&str], user
     if let (true, Some(account)) = (who.jid.is_lid(), &who.account) {
         node = node.attr("pn_jid", Jid::pn(account.pn.clone()));
     }
-    Some(node.children(children).build())
+    node.children(children).build()
 }
 
 fn contact(asked: &Asked) -> Node {

@@ -227,9 +227,8 @@ async fn faults_refuse_withhold_and_drop() {
     let sim = sim().await;
     let (ann, bob) = (Companion::link(&sim, "Ann", None).await, Companion::link(&sim, "Bob", None).await);
     let (mut a, mut b) = (ann.connect(&sim).await, bob.connect(&sim).await);
-    let rule = |fault| FaultRule { fault, from: None, to: None, id: None, times: Some(1) };
     for fault in [Fault::Nack { code: 463 }, Fault::WithholdAck, Fault::DropReceipt { receipt: None }] {
-        sim.faults().add(rule(fault));
+        sim.faults().add(FaultRule::new(fault).times(1));
     }
     let mut acks = Vec::new();
     for id in ["nacked", "withheld", "clean"] {

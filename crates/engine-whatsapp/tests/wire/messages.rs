@@ -12,7 +12,7 @@ const ALICE: &str = "4915100000001";
 const BOB: &str = "4915100000002";
 
 fn rule(fault: Fault) -> FaultRule {
-    FaultRule { fault, from: Some(ALICE.to_owned()), to: None, id: None, times: Some(1) }
+    FaultRule::new(fault).from(ALICE).times(1)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

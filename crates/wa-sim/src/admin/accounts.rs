@@ -19,7 +19,7 @@ fn find(core: &Core, pn: &str) -> Result<Arc<Account>, Refusal> {
     core.directory.by_pn(pn.trim_start_matches('+')).ok_or_else(|| Refusal::not_found(format!("no account {pn}")))
 }
 
-fn describe(account: &Account) -> Value {
+fn describe(core: &Core, account: &Account) -> Value {
     let devices: Vec<Value> = account
         .devices()
         .iter()
@@ -40,19 +40,20 @@ fn describe(account: &Account) -> Value {
         "pn": account.pn.as_str(),
         "lid": account.lid.as_str(),
         "pushName": account.push_name(),
+        "aliases": core.directory.aliases(account).iter().map(CompactString::as_str).collect::<Vec<_>>(),
         "devices": devices,
     })
 }
 
 /// `GET /admin/accounts`
 pub(super) async fn list(State(core): State<Arc<Core>>) -> Json<Value> {
-    let accounts: Vec<Value> = core.directory.all().iter().map(|account| describe(account)).collect();
+    let accounts: Vec<Value> = core.directory.all().iter().map(|account| describe(&core, account)).collect();
     Json(json!({ "accounts": accounts }))
 }
 
 /// `GET /admin/accounts/{pn}`
 pub(super) async fn show(State(core): State<Arc<Core>>, Path(pn): Path<String>) -> Result<Json<Value>, Refusal> {
-    Ok(Json(describe(&*find(&core, &pn)?)))
+    Ok(Json(describe(&core, &*find(&core, &pn)?)))
 }
 
 #[derive(Deserialize)]
@@ -61,14 +62,18 @@ pub(super) struct NewAccount {
     pn: Option<String>,
     push_name: Option<String>,
     receipts: Option<bool>,
+    aliases: Option<Vec<String>>,
 }
 
-/// `POST /admin/accounts`: an account with a phone and no companion. Without a number it is derived
-/// from the push name.
+/// `POST /admin/accounts`: an account with a phone and no companion, or changes to the one there is. Without a
+/// number it is derived from the push name.
 pub(super) async fn create(
     State(core): State<Arc<Core>>,
     Json(new): Json<NewAccount>,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
+    if let Some(bad) = new.aliases.iter().flatten().find(|alias| !is_number(alias)) {
+        return Err(Refusal::bad_request(format!("not a phone number: {bad:?}")));
+    }
     let account = match (&new.pn, &new.push_name) {
         (Some(pn), _) if is_number(pn) => core.account(pn.trim_start_matches('+'), new.push_name.as_deref()),
         (Some(pn), _) => return Err(Refusal::bad_request(format!("not a phone number: {pn:?}"))),
@@ -82,7 +87,11 @@ pub(super) async fn create(
     if let Some(on) = new.receipts {
         account.phone().set_receipts(on);
     }
-    Ok((StatusCode::CREATED, Json(describe(&account))))
+    if let Some(aliases) = &new.aliases {
+        let aliases = aliases.iter().map(|alias| CompactString::from(alias.trim_start_matches('+')));
+        core.directory.set_aliases(&account, aliases);
+    }
+    Ok((StatusCode::CREATED, Json(describe(&core, &account))))
 }
 
 /// `GET /admin/accounts/{pn}/inbox`

@@ -35,6 +35,8 @@ pub(super) async fn stats(State(core): State<Arc<Core>>) -> Json<Value> {
         "logins": stats.logins.load(Ordering::Relaxed),
         "messages": stats.messages.load(Ordering::Relaxed),
         "receipts": stats.receipts.load(Ordering::Relaxed),
+        "lookups": stats.lookups.load(Ordering::Relaxed),
+        "numbersLookedUp": stats.numbers_looked_up.load(Ordering::Relaxed),
         "badConnections": stats.bad_stanzas.load(Ordering::Relaxed),
     }))
 }

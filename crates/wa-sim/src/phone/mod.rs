@@ -60,6 +60,8 @@ pub(crate) struct Incoming {
     /// Seconds since the epoch.
     pub(crate) t: u64,
     pub(crate) encs: Vec<(EncKind, Bytes)>,
+    /// How often the server delivers it again.
+    pub(crate) again: u32,
 }
 
 /// A retry receipt for something the phone sent.

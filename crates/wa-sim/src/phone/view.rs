@@ -251,6 +251,7 @@ mod tests {
             from_me: false,
             t: 7,
             encs: Vec::new(),
+            again: 0,
         };
         view.record(&incoming, arrival);
     }

@@ -77,7 +77,11 @@ fn address(pn: &str, device: u16) -> ProtocolAddress {
 impl Worker<'_> {
     async fn handle(&mut self, job: Job) {
         match job {
-            Job::Incoming(incoming) => self.show(incoming).await,
+            Job::Incoming(incoming) => {
+                for _ in 0..=incoming.again {
+                    self.show(&incoming).await;
+                }
+            }
             Job::Receipt { ids, from, kind } => {
                 self.account.phone().view().record_receipt(&ids, &from, kind.as_deref());
             }
@@ -99,15 +103,15 @@ impl Worker<'_> {
         }
     }
 
-    async fn show(&mut self, incoming: Incoming) {
+    async fn show(&mut self, incoming: &Incoming) {
         if self.core.config.phones == Phones::Count {
-            self.account.phone().view().record(&incoming, Arrival::Unopened);
-            self.confirm(&incoming);
+            self.account.phone().view().record(incoming, Arrival::Unopened);
+            self.confirm(incoming);
             return;
         }
-        let Some(message) = self.open(&incoming).await else {
-            self.account.phone().view().record(&incoming, Arrival::Unreadable);
-            self.ask_again(&incoming);
+        let Some(message) = self.open(incoming).await else {
+            self.account.phone().view().record(incoming, Arrival::Unreadable);
+            self.ask_again(incoming);
             return;
         };
         self.state.retries.remove(&incoming.id);
@@ -122,9 +126,9 @@ impl Worker<'_> {
             self.account.phone().view().record_peer();
         } else {
             let (kind, text) = describe(shown);
-            self.account.phone().view().record(&incoming, Arrival::Readable { kind, text });
+            self.account.phone().view().record(incoming, Arrival::Readable { kind, text });
         }
-        self.confirm(&incoming);
+        self.confirm(incoming);
     }
 
     /// Decrypts all parts; the last one is the message, an earlier one may carry a group key.
@@ -208,6 +212,7 @@ impl Worker<'_> {
             from_me: true,
             t: self.core.clock.secs(),
             encs: Vec::new(),
+            again: 0,
         };
         let (kind, text) = ("text".to_owned(), Some(text.to_owned()));
         self.account.phone().view().record(&mine, Arrival::Readable { kind, text });
