@@ -30,8 +30,8 @@ pub use api_keys::{ApiKeyHash, NewApiKey};
 pub use error::StoreError;
 pub use keys::{KeyEntry, KeyKind, KeyStore};
 pub use messages::{
-    Evidence, EvidenceOutcome, InboundOutcome, MessageFilter, MessageRef, NewInbound, NewOutbound, OutboxMessage,
-    StoredStatus,
+    AcceptOutcome, Evidence, EvidenceOutcome, InboundOutcome, MessageFilter, MessageRef, NewIdempotency, NewInbound,
+    NewOutbound, OutboxMessage, StoredStatus,
 };
 pub use page::{Page, PageRequest};
 pub use sessions::{NewSession, SessionChange};

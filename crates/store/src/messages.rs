@@ -8,6 +8,7 @@ mod accept;
 mod advance;
 mod claim;
 mod event_data;
+mod idempotency;
 mod list;
 #[cfg(test)]
 mod plans;
@@ -16,13 +17,14 @@ mod record;
 mod row;
 
 use waypost_domain::{
-    Content, Direction, Failure, Jid, Message, MessageId, MessageStatus, SessionId, StatusChange, TenantId, Timestamp,
-    WaMessageId,
+    Content, Direction, Failure, IdempotencyKey, Jid, Message, MessageId, MessageStatus, SessionId, StatusChange,
+    TenantId, Timestamp, WaMessageId,
 };
 
-pub(crate) use accept::{AcceptRows, accept};
+pub(crate) use accept::{AcceptRows, PendingAccept, accept};
 pub(crate) use advance::fail_waiting;
 pub(crate) use claim::{Claim, claim};
+pub use idempotency::NewIdempotency;
 pub(crate) use receive::{InboundRows, receive};
 pub(crate) use record::record;
 
@@ -53,6 +55,17 @@ pub struct NewOutbound {
     pub client_reference: Option<String>,
     /// When it was accepted.
     pub created_at: Timestamp,
+}
+
+/// What came of accepting a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AcceptOutcome {
+    /// It is on disk.
+    Accepted,
+    /// Nothing was written: its key was used before for the same request, which was answered this.
+    Replayed(String),
+    /// Nothing was written: its key was used before for another request.
+    Mismatch,
 }
 
 /// A claimed message: its row says `sending`.
@@ -173,8 +186,42 @@ impl Store {
     /// Writes an outbound message with status `queued`, its timeline and its event. Returns after the commit, which
     /// it shares with whatever else waits to be written. [`StoreError::Duplicate`] never happens for fresh ids.
     pub async fn accept_message(&self, message: NewOutbound) -> Result<(), StoreError> {
-        let rows = AcceptRows::new(&message, self.env().new_id());
+        let rows = AcceptRows::new(&message, None, self.env().new_id());
+        self.writer().submit(Box::new(rows), Request::Accept).await.map(drop)
+    }
+
+    /// Writes an outbound message like [`Self::accept_message`], and its key in the same commit; nothing where the key
+    /// was used within [`IdempotencyKey::KEPT`] before the message's `created_at`.
+    pub async fn accept_message_once(
+        &self,
+        message: NewOutbound,
+        once: NewIdempotency,
+    ) -> Result<AcceptOutcome, StoreError> {
+        let rows = AcceptRows::new(&message, Some(once), self.env().new_id());
         self.writer().submit(Box::new(rows), Request::Accept).await
+    }
+
+    /// What a request with this key gets at `now`; `None` where it is the first.
+    pub async fn earlier_answer(
+        &self,
+        tenant: TenantId,
+        key: &IdempotencyKey,
+        fingerprint: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<AcceptOutcome>, StoreError> {
+        idempotency::earlier(self.read(), tenant, key, fingerprint, now).await
+    }
+
+    /// Deletes the keys that count no more at `now`, a part at a time. Returns how many.
+    pub async fn prune_idempotency_keys_system(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        loop {
+            let (some, more) = self.writer().change(now, |tx, now| Box::pin(idempotency::prune(tx, *now))).await?;
+            pruned += some;
+            if !more {
+                return Ok(pruned);
+            }
+        }
     }
 
     /// Claims up to `limit` queued messages of a session in the order of acceptance, leaving out the chats in `busy`:

@@ -5,6 +5,7 @@
 //! [`for_backend`]).
 
 mod m0001_accounts_sessions_messages;
+mod m0002_idempotency;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -21,7 +22,7 @@ struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_accounts_sessions_messages::Migration)]
+        vec![Box::new(m0001_accounts_sessions_messages::Migration), Box::new(m0002_idempotency::Migration)]
     }
 }
 

@@ -3,7 +3,7 @@
 use sea_orm::Value;
 use waypost_domain::{Direction, EventId, EventType, MessageStatus, TimelineEntry};
 
-use super::{NewOutbound, event_data::MessageData};
+use super::{AcceptOutcome, NewIdempotency, NewOutbound, event_data::MessageData, idempotency, idempotency::KeyRow};
 use crate::{
     StoreError, events,
     events::NewEvent,
@@ -18,10 +18,15 @@ const COLUMNS: usize = 14;
 pub(crate) struct AcceptRows {
     message: [Value; COLUMNS],
     event: NewEvent,
+    /// What makes it the only one with its key.
+    pub(super) key: Option<KeyRow>,
 }
 
+/// An accepted message with its caller.
+pub(crate) type PendingAccept = Pending<Box<AcceptRows>, AcceptOutcome>;
+
 impl AcceptRows {
-    pub fn new(message: &NewOutbound, event_id: EventId) -> Self {
+    pub fn new(message: &NewOutbound, once: Option<NewIdempotency>, event_id: EventId) -> Self {
         let at = message.created_at;
         let remote_jid = message.remote_jid.to_string();
         let kind = message.content.kind().as_str();
@@ -47,6 +52,7 @@ impl AcceptRows {
             created_at: at,
         };
         let queued = TimelineEntry { status: MessageStatus::Queued, at, reason: None };
+        let key = once.map(|once| KeyRow::new(message.tenant_id, message.id, at, once));
         let message = [
             message.id.as_uuid().into(),
             message.tenant_id.as_uuid().into(),
@@ -63,12 +69,15 @@ impl AcceptRows {
             at.as_millis().into(),
             sql::json(&queued).into(),
         ];
-        Self { message, event }
+        Self { message, event, key }
     }
 }
 
-/// Writes accepted messages in their order.
-pub(crate) async fn accept(tx: &Tx, requests: Vec<&mut Pending<Box<AcceptRows>, ()>>) -> Result<(), StoreError> {
+/// Writes accepted messages in their order, but for those whose keys were used before.
+pub(crate) async fn accept(tx: &Tx, mut requests: Vec<&mut PendingAccept>) -> Result<(), StoreError> {
+    if requests.iter().any(|request| request.input.key.is_some()) {
+        requests = idempotency::admit(tx, requests).await?;
+    }
     for chunk in sql::chunks(&requests) {
         let sql = format!(
             "INSERT INTO messages (id, tenant_id, session_id, direction, wa_id, remote_jid, recipient, kind, content,
@@ -80,7 +89,7 @@ pub(crate) async fn accept(tx: &Tx, requests: Vec<&mut Pending<Box<AcceptRows>, 
     let events: Vec<NewEvent> = requests.iter().map(|request| request.input.event.clone()).collect();
     events::append(tx, &events).await?;
     for request in requests {
-        request.outcome = Some(());
+        request.outcome = Some(AcceptOutcome::Accepted);
     }
     Ok(())
 }

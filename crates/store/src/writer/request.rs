@@ -7,7 +7,7 @@ use super::Tx;
 use crate::{
     Evidence, EvidenceOutcome, InboundOutcome, OutboxMessage, StoreError,
     keys::KeyWrite,
-    messages::{AcceptRows, Claim, InboundRows},
+    messages::{Claim, InboundRows, PendingAccept},
 };
 
 /// A request with its caller: what to do, what came of it, and where to say so.
@@ -39,7 +39,7 @@ impl<I, O> Pending<I, O> {
 /// Everything that can wait in the queue.
 pub(crate) enum Request {
     /// Write an outbound message.
-    Accept(Pending<Box<AcceptRows>, ()>),
+    Accept(PendingAccept),
     /// Write inbound messages.
     Inbound(Pending<Vec<InboundRows>, Vec<InboundOutcome>>),
     /// Move messages on.

@@ -11,6 +11,7 @@ mod api_keys;
 mod claims;
 mod events;
 mod evidence;
+mod idempotency;
 mod inbound;
 mod keys;
 mod lists;
