@@ -38,6 +38,9 @@ pub enum GatewayError {
     /// A duplicate, or a state that does not allow the step. The sentence says which and what to do.
     #[error("{0}")]
     Conflict(String),
+    /// The `Idempotency-Key` was used before for another request.
+    #[error("the idempotency key was used before for another request")]
+    IdempotencyMismatch,
     /// Too many attempts; try again after so many seconds.
     #[error("rate limited for {0} s")]
     RateLimited(u32),

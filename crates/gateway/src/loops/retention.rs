@@ -9,7 +9,7 @@ use crate::Inner;
 /// How often to look.
 const PERIOD: Duration = Duration::from_hours(1);
 
-/// Deletes expired refresh tokens, until the process stops.
+/// Deletes expired refresh tokens and forgotten idempotency keys, until the process stops.
 pub(super) async fn run(inner: &Inner) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -22,6 +22,11 @@ pub(super) async fn run(inner: &Inner) {
             Ok(0) => {}
             Ok(tokens) => tracing::info!(tokens, "expired refresh tokens were deleted"),
             Err(error) => tracing::error!(%error, "expired refresh tokens were not deleted; trying again later"),
+        }
+        match inner.store.prune_idempotency_keys_system(inner.env.now()).await {
+            Ok(0) => {}
+            Ok(keys) => tracing::info!(keys, "idempotency keys of yesterday were deleted"),
+            Err(error) => tracing::error!(%error, "old idempotency keys were not deleted; trying again later"),
         }
     }
 }

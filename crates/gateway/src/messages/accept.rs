@@ -3,14 +3,18 @@
 //! It guarantees that
 //! - the answer `queued` follows the commit (design.md, promise 1);
 //! - the message's id on the wire is drawn here and stored in the same commit (promise 2);
+//! - of the requests with one `Idempotency-Key`, however they come, one becomes a message; the others get its answer,
+//!   whatever has become of its session meanwhile (promise 5);
 //! - a session of another tenant is answered exactly as one that does not exist (promise 9).
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use waypost_domain::{
-    Content, Failure, FailureCode, MessageId, MessageStatus, Recipient, SessionId, SessionStatus, TenantId,
+    Content, Failure, FailureCode, IdempotencyKey, MessageId, MessageStatus, Recipient, SessionId, SessionStatus,
+    TenantId,
 };
-use waypost_store::NewOutbound;
+use waypost_store::{AcceptOutcome, NewIdempotency, NewOutbound};
 
 use crate::{Gateway, GatewayError, Inner, live::LiveSession, loops::dispatch};
 
@@ -27,10 +31,21 @@ pub struct SendMessage {
     pub client_reference: Option<String>,
     /// Whether to refuse (`WHATSAPP_UNAVAILABLE`) instead of queueing while the session is not connected.
     pub require_connected: bool,
+    /// What makes it the only one of its kind, where the caller asked for that.
+    pub idempotency: Option<Idempotency>,
 }
 
-/// The answer to an accepted message.
+/// A caller's wish that a request takes effect once, however often it comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key that the caller chose.
+    pub key: IdempotencyKey,
+    /// SHA-256 of the request, in a form that does not depend on how it was written.
+    pub fingerprint: [u8; 32],
+}
+
+/// The answer to an accepted message. Kept as JSON with an idempotency key, to be given again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// The message's id.
     pub id: MessageId,
@@ -38,6 +53,9 @@ pub struct Accepted {
     pub status: MessageStatus,
     /// What `data.to` echoes.
     pub to: String,
+    /// Whether this is the answer to an earlier request with the same key.
+    #[serde(skip)]
+    pub replayed: bool,
 }
 
 impl Gateway {
@@ -45,43 +63,68 @@ impl Gateway {
     /// connected, logged out even, takes messages: they wait until it is.
     pub async fn accept_message(&self, tenant: TenantId, message: SendMessage) -> Result<Accepted, GatewayError> {
         let inner = &self.inner;
+        if let Some(once) = &message.idempotency {
+            let earlier = inner.store.earlier_answer(tenant, &once.key, &once.fingerprint, inner.env.now()).await?;
+            if let Some(earlier) = earlier {
+                return again(earlier);
+            }
+        }
         let session = inner.session(tenant, message.session_id).await?;
         if message.require_connected {
             require_connected(&session)?;
         }
         // Wakes the dispatcher also where the caller goes away while the row is being committed.
         let _wake = Wake { inner, session: &session };
-        let accepted = Accepted { id: inner.env.new_id(), status: MessageStatus::Queued, to: message.to.echo() };
-        inner
-            .store
-            .accept_message(NewOutbound {
-                id: accepted.id,
-                tenant_id: tenant,
-                session_id: session.id,
-                wa_id: inner.env.new_wa_message_id(),
-                to: accepted.to.clone(),
-                remote_jid: message.to.to_jid(),
-                content: message.content,
-                client_reference: message.client_reference,
-                created_at: inner.env.now(),
-            })
-            .await?;
+        let to = message.to.echo();
+        let accepted = Accepted { id: inner.env.new_id(), status: MessageStatus::Queued, to, replayed: false };
+        let outbound = NewOutbound {
+            id: accepted.id,
+            tenant_id: tenant,
+            session_id: session.id,
+            wa_id: inner.env.new_wa_message_id(),
+            to: accepted.to.clone(),
+            remote_jid: message.to.to_jid(),
+            content: message.content,
+            client_reference: message.client_reference,
+            created_at: inner.env.now(),
+        };
+        if let Some(once) = message.idempotency {
+            let answer = serde_json::to_string(&accepted).map_err(|error| GatewayError::Internal(error.to_string()))?;
+            let once = NewIdempotency { key: once.key, fingerprint: once.fingerprint, answer };
+            let outcome = inner.store.accept_message_once(outbound, once).await?;
+            if outcome != AcceptOutcome::Accepted {
+                return again(outcome);
+            }
+        } else {
+            inner.store.accept_message(outbound).await?;
+        }
         if session.is_gone() {
-            self.give_up(&session).await?;
+            self.fail_with_its_session(&session).await?;
         }
         Ok(accepted)
     }
 
     /// Looks again at a session that was being deleted while a message was committed. Where it is gone, the message
-    /// may have come too late to be failed with the others.
-    async fn give_up(&self, session: &LiveSession) -> Result<(), GatewayError> {
+    /// may have come too late to be failed with the others. It was accepted all the same: it is there, and says so.
+    async fn fail_with_its_session(&self, session: &LiveSession) -> Result<(), GatewayError> {
         let _step = session.steps.lock().await;
         if !session.is_gone() {
             return Ok(());
         }
         let failure = Failure::new(FailureCode::SessionGone);
         self.inner.store.fail_waiting_system(session.id, failure, self.inner.env.now()).await?;
-        Err(GatewayError::NotFound("session"))
+        Ok(())
+    }
+}
+
+/// The answer to a request whose key was used before.
+fn again(earlier: AcceptOutcome) -> Result<Accepted, GatewayError> {
+    match earlier {
+        AcceptOutcome::Replayed(answer) => serde_json::from_str(&answer)
+            .map(|accepted| Accepted { replayed: true, ..accepted })
+            .map_err(|error| GatewayError::Internal(format!("a kept answer cannot be read: {error}"))),
+        AcceptOutcome::Mismatch => Err(GatewayError::IdempotencyMismatch),
+        AcceptOutcome::Accepted => Err(GatewayError::Internal("a new message has no earlier answer".to_owned())),
     }
 }
 

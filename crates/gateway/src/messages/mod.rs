@@ -4,4 +4,4 @@ mod accept;
 mod get;
 mod list;
 
-pub use accept::{Accepted, SendMessage};
+pub use accept::{Accepted, Idempotency, SendMessage};

@@ -108,6 +108,7 @@ impl World {
             content: Content::Text { text: text.to_owned() },
             client_reference: None,
             require_connected,
+            idempotency: None,
         };
         self.gateway.accept_message(self.tenant, message).await.map(|accepted| accepted.id)
     }
