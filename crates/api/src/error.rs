@@ -34,6 +34,8 @@ pub(crate) enum ApiError {
     MethodNotAllowed,
     /// A duplicate, or a state that does not allow the step.
     Conflict(String),
+    /// The `Idempotency-Key` was used before with another body.
+    IdempotencyMismatch,
     /// The body is over its limit, in bytes.
     PayloadTooLarge(usize),
     /// The body is not of a type that is read here.
@@ -77,6 +79,11 @@ impl ApiError {
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "UNSUPPORTED_MEDIA_TYPE",
                 "The body must be JSON: send the header Content-Type: application/json".into(),
+            ),
+            Self::IdempotencyMismatch => (
+                S::UNPROCESSABLE_ENTITY,
+                "IDEMPOTENCY_MISMATCH",
+                "The Idempotency-Key was used before with another body. Repeat that body, or take a new key".into(),
             ),
             Self::RateLimited(seconds) => {
                 (S::TOO_MANY_REQUESTS, "RATE_LIMITED", format!("Too many requests. Try again in {seconds} s"))
@@ -137,6 +144,7 @@ impl From<GatewayError> for ApiError {
             GatewayError::LimitExceeded(sentence) => Self::LimitExceeded(sentence),
             GatewayError::NotFound(what) => Self::NotFound(what),
             GatewayError::Conflict(sentence) => Self::Conflict(sentence),
+            GatewayError::IdempotencyMismatch => Self::IdempotencyMismatch,
             GatewayError::RateLimited(seconds) => Self::RateLimited(seconds),
             GatewayError::WhatsappUnavailable(sentence) => Self::WhatsappUnavailable(sentence),
             GatewayError::Internal(cause) => Self::Internal(cause),
@@ -182,6 +190,7 @@ mod tests {
             ApiError::Conflict("The session is connected already".into()),
             ApiError::PayloadTooLarge(1_048_576),
             ApiError::UnsupportedMediaType,
+            ApiError::IdempotencyMismatch,
             ApiError::RateLimited(7),
             ApiError::Internal("disk full".into()),
             ApiError::WhatsappUnavailable("The session is not connected".into()),

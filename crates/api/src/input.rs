@@ -7,6 +7,7 @@
 mod body;
 mod client_address;
 mod fields;
+pub mod once;
 mod path;
 mod query;
 pub mod rules;
@@ -15,6 +16,7 @@ mod window;
 pub use body::Body;
 pub use client_address::ClientAddress;
 pub use fields::{Fields, FromFields};
+pub use once::Once;
 pub use path::Id;
 pub use query::Query;
 pub use window::{PageQuery, Window};

@@ -11,11 +11,11 @@ use axum::{
 };
 use tower_http::compression::CompressionLayer;
 use utoipa::{
-    PartialSchema, ToSchema,
+    IntoParams, PartialSchema, ToSchema,
     openapi::{
         ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder,
         OpenApiVersion, Type,
-        path::Operation,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         schema::Object,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
         server::Server,
@@ -26,7 +26,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use errors::{
-    Authenticated, BadBody, BadInput, Limited, Login, Missing, NotReady, Open, Refresh, Registering, Unavailable,
+    Authenticated, BadBody, BadInput, Limited, Login, Missing, NotReady, Once, Open, Refresh, Registering, Unavailable,
     WrongState,
 };
 
@@ -156,6 +156,24 @@ async fn page_headers(mut response: Response) -> Response {
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
+}
+
+/// The header `Idempotency-Key` of the routes that send.
+pub struct IdempotencyKeyHeader;
+
+impl IntoParams for IdempotencyKeyHeader {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        const DESCRIPTION: &str = "\
+            1 to 255 printable ASCII characters of your choice, such as the number of an order. For 24 hours the same \
+            key with the same body gives the first answer again, and sends nothing; with another body it is refused.";
+        let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).build();
+        let header = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .description(Some(DESCRIPTION))
+            .schema(Some(schema));
+        vec![header.build()]
+    }
 }
 
 /// A string that is one of a few names.

@@ -20,6 +20,7 @@ use waypost_gateway::Gateway;
 use crate::{
     App, auth,
     config::ApiConfig,
+    input::once,
     openapi, request,
     v1::{api_keys, auth as accounts, messages, service, whatsapp},
 };
@@ -98,7 +99,8 @@ fn plain(routes: OpenApiRouter<App>) -> Router<App> {
 
 /// Lets the scripts of the configured origins call the API. Without any, browsers' own rule stands: no foreign page may.
 fn cors(config: &ApiConfig) -> CorsLayer {
-    let exposed = ["x-request-id", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after"];
+    let exposed =
+        ["x-request-id", once::REPLAYED, "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after"];
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(config.cors_origins.iter().cloned()))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
@@ -107,6 +109,7 @@ fn cors(config: &ApiConfig) -> CorsLayer {
             header::CONTENT_TYPE,
             header::ACCEPT,
             HeaderName::from_static(auth::API_KEY_HEADER),
+            HeaderName::from_static(once::KEY),
         ])
         .expose_headers(exposed.map(HeaderName::from_static))
 }

@@ -57,6 +57,8 @@ groups! {
         ApiError::PayloadTooLarge(1024 * 1024),
         ApiError::UnsupportedMediaType,
     ];
+    /// Of routes that take an `Idempotency-Key`.
+    Once = [ApiError::IdempotencyMismatch];
     /// Of routes that name something.
     Missing = [ApiError::NotFound("session")];
     /// Of routes that the state of a session may forbid.

@@ -4,7 +4,6 @@ pub mod get;
 pub mod list;
 pub mod send_text;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
 use serde::Serialize;
 use utoipa::{ToSchema, openapi::schema::Object};
 use waypost_domain::{
@@ -12,7 +11,7 @@ use waypost_domain::{
     Timestamp,
 };
 
-use crate::{App, error::ApiError, openapi};
+use crate::openapi;
 
 /// A message, sent or received.
 #[derive(Serialize, ToSchema)]
@@ -136,19 +135,4 @@ fn kinds() -> Object {
 
 fn failure_codes() -> Object {
     openapi::one_of(FailureCode::ALL.map(FailureCode::as_str))
-}
-
-/// Refuses the header `Idempotency-Key`: who sends one counts on it, and it is not kept yet.
-pub struct NoIdempotencyKey;
-
-impl FromRequestParts<App> for NoIdempotencyKey {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        const NAME: &str = "Idempotency-Key";
-        if parts.headers.contains_key(NAME) {
-            return Err(ApiError::field(NAME, "Is not supported yet. Leave it out"));
-        }
-        Ok(Self)
-    }
 }

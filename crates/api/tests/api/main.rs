@@ -8,6 +8,7 @@ mod bad_input;
 mod document;
 mod ground_rules;
 mod messages;
+mod once;
 mod sessions;
 mod support;
 mod walls;

@@ -1,7 +1,7 @@
-use axum::http::{Method, StatusCode, header};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::{Account, Api, request, string};
+use crate::support::{Account, Api, string};
 
 async fn connected(api: &Api) -> Account {
     let account = api.account().await;
@@ -91,11 +91,6 @@ async fn what_is_promised_by_a_field_that_is_not_built_is_refused() {
         let refused = api.post("/api/messages/send-text", account.person(), body).await;
         assert_eq!(refused.field_error(field), "Is not supported yet. Leave it out");
     }
-    let body = json!({ "sessionId": account.session, "to": "919876543210", "text": "once" });
-    let mut once = request(Method::POST, "/api/messages/send-text", account.person(), body.to_string().into());
-    once.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
-    once.headers_mut().insert("idempotency-key", "k".parse().unwrap());
-    assert_eq!(api.send(once).await.field_error("Idempotency-Key"), "Is not supported yet. Leave it out");
     let listed = api.get("/api/messages", account.person()).await.data(StatusCode::OK);
     assert_eq!(listed, json!([]));
 }

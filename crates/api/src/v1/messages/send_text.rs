@@ -6,13 +6,14 @@ use utoipa::ToSchema;
 use waypost_domain::{Content, MessageId, MessageStatus, Recipient, SessionId};
 use waypost_gateway::messages::{Accepted, SendMessage};
 
-use super::{NoIdempotencyKey, statuses};
+use super::statuses;
 use crate::{
     App,
     auth::{SendMessages, Tenant},
     envelope::Success,
     error::ApiError,
-    input::{Body, Fields, FromFields, rules},
+    input::{Fields, FromFields, Once, once::Replayed, rules},
+    openapi,
     openapi::{Authenticated, BadBody, Missing, Unavailable},
 };
 
@@ -65,7 +66,7 @@ pub struct AcceptedAnswer {
 }
 
 impl From<Accepted> for AcceptedAnswer {
-    fn from(Accepted { id, status, to }: Accepted) -> Self {
+    fn from(Accepted { id, status, to, .. }: Accepted) -> Self {
         Self { id, status, to }
     }
 }
@@ -74,31 +75,36 @@ impl From<Accepted> for AcceptedAnswer {
 ///
 /// Answers `queued` once the message is on disk. It goes out in the order of its chat, as soon as the session is
 /// connected; `GET …/messages/{id}` tells how far it came. API keys need the scope `messages:send`.
+///
+/// With the header `Idempotency-Key` a request may be repeated without fear: one message comes of all requests with
+/// one key, and each gets the first answer, repeats with the header `Idempotency-Replayed: true`.
 #[utoipa::path(
     post,
     path = "/messages/send-text",
     operation_id = "sendText",
     tag = "Messages",
+    params(openapi::IdempotencyKeyHeader),
     request_body = SendTextRequest,
     responses(
         (status = 200, description = "Queued", body = Success<AcceptedAnswer>,
+            headers(("Idempotency-Replayed" = bool, description = "`true` where this is the answer to an earlier request with the same `Idempotency-Key`.")),
             example = json!({ "success": true, "data": { "id": "0192f3a0-2222-7000-8000-000000000001", "status": "queued", "to": "919876543210" } })),
-        BadBody, Missing, Unavailable, Authenticated,
+        BadBody, openapi::Once, Missing, Unavailable, Authenticated,
     ),
 )]
 pub async fn send_text(
     State(app): State<App>,
     tenant: Tenant<SendMessages>,
-    _: NoIdempotencyKey,
-    Body(request): Body<SendTextRequest>,
-) -> Result<Success<AcceptedAnswer>, ApiError> {
+    Once { idempotency, request }: Once<SendTextRequest>,
+) -> Result<(Replayed, Success<AcceptedAnswer>), ApiError> {
     let message = SendMessage {
         session_id: request.session_id,
         to: request.to,
         content: Content::Text { text: request.text },
         client_reference: request.client_reference,
         require_connected: request.require_connected.unwrap_or(false),
+        idempotency,
     };
     let accepted = app.gateway.accept_message(tenant.id, message).await?;
-    Ok(Success::new(accepted.into()))
+    Ok((Replayed(accepted.replayed), Success::new(accepted.into())))
 }
