@@ -51,6 +51,12 @@ impl Simulator {
         assert!(answer.status.is_success(), "enter-code: {} {}", answer.status, String::from_utf8_lossy(&answer.bytes));
     }
 
+    /// Adds an account with a phone of its own and no companion.
+    pub async fn add_account(&self, number: &str) {
+        let answer = self.admin.post("/admin/accounts", &serde_json::json!({"pn": number})).await;
+        assert!(answer.status.is_success(), "accounts: {} {}", answer.status, answer.body);
+    }
+
     /// Makes the simulator misbehave: see "Faults" in wa-sim's README.
     pub async fn add_fault(&self, rule: &Value) {
         let answer = self.admin.post("/admin/faults", rule).await;

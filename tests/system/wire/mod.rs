@@ -6,6 +6,7 @@
 mod delivery;
 mod harness;
 mod linking;
+mod once;
 mod order;
 mod restarts;
 mod texts;
