@@ -2,6 +2,7 @@
 
 use crate::crypto;
 use crate::mailbox::Mailbox;
+use crate::namespace::Namespace;
 use crate::phone::Phone;
 use crate::prekeys::KeyStore;
 use std::collections::{BTreeMap, HashSet};
@@ -86,6 +87,7 @@ pub(crate) struct Account {
     pub(crate) lid: CompactString,
     /// Stable for the account's life: a change would make clients wipe their sessions (wire.md 2.4.2).
     pub(crate) raw_id: u32,
+    namespace: Namespace,
     push_name: RwLock<String>,
     devices: RwLock<Devices>,
     watchers: Mutex<HashSet<(CompactString, u16)>>,
@@ -99,6 +101,7 @@ impl Account {
             pn,
             lid,
             raw_id: u32::from_be_bytes(crypto::random()),
+            namespace: Namespace::default(),
             push_name: RwLock::new(push_name),
             devices: RwLock::default(),
             watchers: Mutex::default(),
@@ -115,6 +118,10 @@ impl Account {
     /// Whether a JID names this account, in either namespace.
     pub(crate) fn owns(&self, jid: &Jid) -> bool {
         if jid.server.is_lid_family() { jid.user == self.lid } else { jid.server.is_pn_family() && jid.user == self.pn }
+    }
+
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     pub(crate) fn phone(&self) -> &Phone {

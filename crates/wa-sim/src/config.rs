@@ -25,6 +25,8 @@ pub struct Config {
     /// Whether phones send a delivery receipt for every message they are shown, as phones that are
     /// switched on do. It can be changed per account.
     pub phone_receipts: bool,
+    /// Whether new accounts are migrated to LID; `None` takes both namespaces. It can be changed per account.
+    pub lid_migrated: Option<bool>,
     /// Whether a reconnect by Noise IK is accepted; `false` forces every one into `XXfallback`.
     pub allow_ik: bool,
     /// How long one write to a connection may take before it is closed as a slow reader.
@@ -40,6 +42,7 @@ impl Default for Config {
             tls: false,
             phones: Phones::default(),
             phone_receipts: true,
+            lid_migrated: None,
             allow_ik: true,
             write_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(20),

@@ -85,6 +85,7 @@ impl Core {
             Account::new(pn.into(), lid, push_name.unwrap_or(pn).to_owned(), phone)
         });
         if let (true, Some(jobs)) = (new, jobs) {
+            account.namespace().set_migrated(self.config.lid_migrated);
             tokio::spawn(worker::run(self.this.clone(), Arc::downgrade(&account), jobs));
         }
         account

@@ -5,7 +5,7 @@
 
 use crate::account::Account;
 use crate::core::Core;
-use crate::faults::{Copied, Subject};
+use crate::faults::{self, Copied, CopyPlan, Subject};
 use crate::mailbox::{Class, Item};
 use crate::phone::Incoming;
 use crate::relay::{self, Envelope, Sender, jid_value};
@@ -60,9 +60,10 @@ impl Group {
 }
 
 fn participant(member: &Member) -> Node {
-    let node = NodeBuilder::new("participant")
-        .attr("jid", member.account.jid(Server::Lid))
-        .attr("phone_number", member.account.jid(Server::Pn));
+    let mut node = NodeBuilder::new("participant").attr("jid", member.account.jid(Server::Lid));
+    if !member.account.namespace().hides_number() {
+        node = node.attr("phone_number", member.account.jid(Server::Pn));
+    }
     match member.role {
         Some(role) => node.attr("type", role).build(),
         None => node.build(),
@@ -293,7 +294,9 @@ fn to_member(
 ) -> Option<(Arc<Account>, Incoming)> {
     let from = sender.account.jid(Server::Lid).with_device(sender.device);
     let subject = Subject { from: &sender.account.pn, to: &account.pn, chat: &envelope.to.user, id: &envelope.id };
-    let again = core.faults.on_copy(subject, Copied::Message, device);
+    let CopyPlan { again, corrupt } = core.faults.on_copy(subject, Copied::Message, device);
+    let damaged = corrupt.then(|| faults::damaged(encs));
+    let encs = damaged.as_deref().unwrap_or(encs);
     if device == 0 {
         let incoming = Incoming {
             id: envelope.id.clone(),
@@ -309,8 +312,10 @@ fn to_member(
         return Some((Arc::clone(account), incoming));
     }
     let number = sender.account.jid(Server::Pn);
-    let attrs =
-        vec![jid_value("from", &envelope.to), jid_value("participant", &from), jid_value("participant_pn", &number)];
+    let mut attrs = vec![jid_value("from", &envelope.to), jid_value("participant", &from)];
+    if !sender.account.namespace().hides_number() {
+        attrs.push(jid_value("participant_pn", &number));
+    }
     let stanza = relay::copy(envelope, attrs, encs);
     let item = Item { class: Class::Message, id: envelope.id.clone(), from: envelope.to.clone(), kind: None, stanza };
     account.device(device)?.mailbox().push_repeating(item, again);

@@ -1,10 +1,12 @@
 //! Requests and their answers. Every iq gets one: an unanswered iq costs a client 75 s and its
 //! keepalive (wire.md 2.0). What wa-sim does not know gets a plain result.
 
+use crate::account::Account;
 use crate::core::Core;
 use crate::session::Session;
 use crate::stanza::{self, BadStanza, id_of, str_attr, tag};
 use crate::{appstate, devices, groups, prekeys, usync};
+use wacore::iq::abprops::web::LID_ONE_ON_ONE_MIGRATION_ENABLED;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
@@ -29,13 +31,23 @@ pub(crate) fn answer(core: &Core, session: &Session, iq: &NodeRef<'_>) -> Result
             devices::unlink(core, account, device.id);
             return Ok(None);
         }
-        Some("abt") => stanza::iq_result(&id, vec![tag("props")]),
+        Some("abt") => stanza::iq_result(&id, vec![props(account)]),
         Some("blocklist") => stanza::iq_result(&id, vec![tag("list")]),
         Some("privacy") => privacy(iq, &id),
         Some("w:m") => stanza::iq_result(&id, vec![media_conn(core)]),
         _ => stanza::iq_result(&id, Vec::new()),
     };
     Ok(Some(reply))
+}
+
+/// The experiments an account is part of: how a companion that is linked already learns that its account was migrated.
+fn props(account: &Account) -> Node {
+    if account.namespace().migrated() != Some(true) {
+        return tag("props");
+    }
+    let prop =
+        NodeBuilder::new("prop").attr("config_code", LID_ONE_ON_ONE_MIGRATION_ENABLED.code).attr("config_value", "1");
+    NodeBuilder::new("props").attr("protocol", "1").children([prop.build()]).build()
 }
 
 /// Everything is visible to everyone: `readreceipts=all` is what makes Baileys send `read` rather

@@ -24,6 +24,9 @@ struct Args {
     /// Phones send no delivery receipts, so that those of companions can be told apart.
     #[arg(long)]
     silent_phones: bool,
+    /// New accounts are migrated to LID (true), or are not (false), and the other namespace is refused.
+    #[arg(long)]
+    lid_migrated: Option<bool>,
     /// Refuse every Noise IK, so that reconnects go through `XXfallback`.
     #[arg(long)]
     no_ik: bool,
@@ -39,6 +42,7 @@ async fn main() -> anyhow::Result<()> {
         tls: args.tls,
         phones: args.phones,
         phone_receipts: !args.silent_phones,
+        lid_migrated: args.lid_migrated,
         allow_ik: !args.no_ik,
         ..Config::default()
     })

@@ -3,6 +3,7 @@
 
 use crate::account::{Account, Device};
 use crate::core::Core;
+use crate::namespace;
 use crate::stanza::{self, jid_attr};
 use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
@@ -112,7 +113,7 @@ pub(crate) fn chatstate(core: &Core, account: &Arc<Account>, device: &Device, no
     let Some(target) = core.directory.find(&to) else {
         return;
     };
-    let from: Jid = account.jid(to.server);
+    let from: Jid = account.jid(namespace::seen(account, &target, to.server));
     let stanza = stanza::encode(&NodeBuilder::new("chatstate").attr("from", from).children(children).build());
     if target.pn == account.pn {
         for companion in target.devices().iter().filter(|companion| companion.id != device.id) {

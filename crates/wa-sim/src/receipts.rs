@@ -5,6 +5,7 @@ use crate::account::{Account, Device};
 use crate::core::{Core, Stats};
 use crate::faults::{AckSlot, Copied, HeldAcks, ReceiptForm, Subject};
 use crate::mailbox::{Class, Item};
+use crate::namespace;
 use crate::phone::{Incoming, Job, RetryRequest};
 use crate::prekeys::{self, Bundle};
 use crate::stanza::{self, BadStanza, blob, id_of, jid_attr, str_attr};
@@ -21,6 +22,8 @@ struct Receipt {
     recipient: Option<Jid>,
     /// Contents of a retry receipt.
     extra: Vec<Node>,
+    /// The address it is to come from, if not the one it was asked for under.
+    form: Option<ReceiptForm>,
 }
 
 impl Receipt {
@@ -77,6 +80,7 @@ pub(crate) fn take(
             } else {
                 Vec::new()
             },
+            form: None,
         };
         forward(core, account, device.id, &receipt);
     }
@@ -159,16 +163,16 @@ fn forward(core: &Core, from: &Arc<Account>, device: u16, receipt: &Receipt) {
     let chat = if group { &receipt.to.user } else { &target.pn };
     let subject = Subject { from: &from.pn, to: &target.pn, chat, id };
     let Some(plan) = core.faults.on_receipt(subject, kind) else {
-        prepare(core, (from, device), (&target, addressed), receipt, None).go(core.faults.acks());
+        prepare(core, (from, device), (&target, addressed), receipt, receipt.form).go(core.faults.acks());
         return;
     };
     if plan.drop {
         return;
     }
-    let mut delivery = prepare(core, (from, device), (&target, addressed), receipt, plan.form);
+    let mut delivery = prepare(core, (from, device), (&target, addressed), receipt, plan.form.or(receipt.form));
     delivery.times += plan.repeats;
     for (companion, _, again) in &mut delivery.companions {
-        *again = core.faults.on_copy(subject, Copied::Receipt, companion.id);
+        *again = core.faults.on_copy(subject, Copied::Receipt, companion.id).again;
     }
     if from.pn != target.pn && !receipt.is_retry() {
         delivery.awaited = Some(AckSlot { pn: target.pn.clone(), device: addressed.device, id: id.clone() });
@@ -195,7 +199,8 @@ fn prepare(
     form: Option<ReceiptForm>,
 ) -> Delivery {
     let group = receipt.to.server == Server::Group;
-    let sender = sender_of(receipt, from, device, addressed.server, form);
+    let seen = if group { addressed.server } else { namespace::seen(from, target, addressed.server) };
+    let sender = sender_of(receipt, from, device, seen, form);
     let stamped = if group { &receipt.to } else { &sender };
     let bytes = stanza::encode(&stanza_for(core, receipt, stamped, group.then_some(&sender)));
     let copy = |companion: Arc<Device>| {
@@ -267,27 +272,43 @@ fn stanza_for(core: &Core, receipt: &Receipt, from: &Jid, participant: Option<&J
 
 /// The delivery receipt of a phone.
 pub(crate) fn delivered_to_phone(core: &Core, account: &Arc<Account>, incoming: &Incoming) {
-    forward(core, account, 0, &about(incoming, None, Vec::new()));
+    forward(core, account, 0, &about(incoming, None, Vec::new(), None));
 }
 
 /// The retry receipt of a phone that could not read a message.
-pub(crate) fn retry_by_phone(core: &Core, account: &Arc<Account>, incoming: &Incoming, count: u32, bundle: &Bundle) {
+pub(crate) fn retry_by_phone(
+    core: &Core,
+    account: &Arc<Account>,
+    incoming: &Incoming,
+    count: u32,
+    bundle: Option<&Bundle>,
+    form: Option<ReceiptForm>,
+) {
     let retry = NodeBuilder::new("retry")
         .attr("v", "1")
         .attr("id", &*incoming.id)
         .attr("t", incoming.t)
         .attr("count", count)
         .build();
-    let extra = vec![retry, blob("registration", bundle.registration.to_be_bytes()), prekeys::retry_keys_node(bundle)];
-    forward(core, account, 0, &about(incoming, Some("retry"), extra));
+    let mut extra = vec![retry, blob("registration", account.phone().keys().registration().to_be_bytes())];
+    extra.extend(bundle.map(prekeys::retry_keys_node));
+    forward(core, account, 0, &about(incoming, Some("retry"), extra, form));
 }
 
-fn about(incoming: &Incoming, kind: Option<&str>, extra: Vec<Node>) -> Receipt {
+fn about(incoming: &Incoming, kind: Option<&str>, extra: Vec<Node>, form: Option<ReceiptForm>) -> Receipt {
     let (to, participant) = match &incoming.group {
         Some(group) => (group.clone(), Some(incoming.from.clone())),
         None => (incoming.from.clone(), None),
     };
-    Receipt { ids: vec![incoming.id.clone()], kind: kind.map(Into::into), to, participant, recipient: None, extra }
+    Receipt {
+        ids: vec![incoming.id.clone()],
+        kind: kind.map(Into::into),
+        to,
+        participant,
+        recipient: None,
+        extra,
+        form,
+    }
 }
 
 /// Read receipts of a phone for messages of one sender in one chat.
@@ -300,6 +321,7 @@ pub(crate) fn read_by_phone(core: &Core, account: &Arc<Account>, chat: &str, fro
         to: group.unwrap_or_else(|| from.to_non_ad()),
         recipient: None,
         extra: Vec::new(),
+        form: None,
     };
     forward(core, account, 0, &receipt);
 }

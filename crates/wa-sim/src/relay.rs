@@ -5,9 +5,10 @@
 
 use crate::account::Account;
 use crate::core::{Core, Stats};
-use crate::faults::{AckPlan, AckSlot, Copied, Fate, Subject};
+use crate::faults::{self, AckPlan, AckSlot, Copied, CopyPlan, Fate, Subject};
 use crate::groups;
 use crate::mailbox::{Class, Item};
+use crate::namespace;
 use crate::phone::{EncKind, Incoming};
 use crate::stanza::{self, BadStanza, id_of, jid_attr, str_attr};
 use bytes::Bytes;
@@ -71,6 +72,9 @@ pub(crate) fn relay(core: &Core, sender: &Sender<'_>, node: &NodeRef<'_>) -> Res
         Fate::Nack(error) => return Ok(refused(&envelope, error)),
         Fate::Accept(plan) => plan,
     };
+    if target.as_ref().is_some_and(|target| namespace::is_wrong(sender, target, &envelope)) {
+        return Ok(refused(&envelope, 400));
+    }
     // Before anybody gets a copy: the receipt may be here before the relaying is done.
     let slot = plan.after_receipt.then(|| slot_of(sender, &envelope)).filter(|slot| core.faults.acks().expect(slot));
     let phones = match (envelope.to.server, target) {
@@ -163,8 +167,11 @@ fn to_device(
         chat: if own { &envelope.to.user } else { &account.pn },
         id: &envelope.id,
     };
-    let again = core.faults.on_copy(subject, Copied::Message, device);
-    let from = sender.account.jid(envelope.to.server).with_device(sender.device);
+    let CopyPlan { again, corrupt } = core.faults.on_copy(subject, Copied::Message, device);
+    let damaged = corrupt.then(|| faults::damaged(encs));
+    let encs = damaged.as_deref().unwrap_or(encs);
+    let seen = namespace::seen(sender.account, account, envelope.to.server);
+    let from = sender.account.jid(seen).with_device(sender.device);
     let recipient = own.then(|| recipient(envelope, sender)).flatten();
     if device == 0 {
         let chat = match &recipient {
@@ -189,7 +196,9 @@ fn to_device(
     let device = account.device(device)?;
     let mut attrs = vec![jid_value("from", &from)];
     let alternate = sender.account.jid(if from.is_lid() { Server::Pn } else { Server::Lid });
-    attrs.push(jid_value(if from.is_lid() { "sender_pn" } else { "sender_lid" }, &alternate));
+    if own || !sender.account.namespace().hides_number() {
+        attrs.push(jid_value(if from.is_lid() { "sender_pn" } else { "sender_lid" }, &alternate));
+    }
     if let Some(recipient) = &recipient {
         attrs.push(jid_value("recipient", recipient));
     }

@@ -5,10 +5,10 @@ use crate::certs;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::Core;
-use crate::faults::Faults;
+use crate::faults::{Faults, ReceiptForm};
 use crate::pairing::{self, PairError, Paired, code};
 use crate::phone::Job;
-use crate::phone::view::{ChatView, SeenReceipt, Totals};
+use crate::phone::view::{ChatView, SeenReceipt, ShownChat, Totals};
 use crate::{devices, server, tls};
 use anyhow::Context as _;
 use std::net::SocketAddr;
@@ -142,6 +142,16 @@ impl AccountHandle {
         self.core.directory.set_aliases(&self.account, aliases);
     }
 
+    /// Says whether the account is migrated to LID; the other namespace is then refused. `None` takes both.
+    pub fn set_lid_migrated(&self, migrated: Option<bool>) {
+        self.account.namespace().set_migrated(migrated);
+    }
+
+    /// From now on nobody is told the account's number: it is seen by its LID alone.
+    pub fn set_hide_pn(&self, hide: bool) {
+        self.account.namespace().set_hides_number(hide);
+    }
+
     /// Numbers of the linked companions.
     pub fn devices(&self) -> Vec<u16> {
         self.account.devices().iter().map(|device| device.id).collect()
@@ -191,6 +201,21 @@ impl AccountHandle {
         let job = Job::Read { chat: chat.map(CompactString::from), ids: None, done };
         self.account.phone().post(job).await;
         count.await.unwrap_or(0)
+    }
+
+    /// What the phone was shown, in short: per chat the ids in order of first showing.
+    pub fn shown(&self) -> Vec<ShownChat> {
+        self.account.phone().view().shown(None)
+    }
+
+    /// The phone claims that it could not read a message it was shown: it sends the `count`th retry receipt for it,
+    /// as from its number, its LID or a companion. From the second on they carry its keys. False when it was never
+    /// shown the message.
+    pub async fn ask_again(&self, chat: &str, id: &str, form: Option<ReceiptForm>, count: u32) -> bool {
+        let (done, outcome) = oneshot::channel();
+        let job = Job::AskAgain { chat: chat.into(), id: id.into(), form, count, done };
+        self.account.phone().post(job).await;
+        outcome.await.unwrap_or(false)
     }
 
     /// The phone's owner unlinks a companion; false when there is no such device.

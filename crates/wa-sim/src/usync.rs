@@ -117,7 +117,9 @@ fn answer_user(asker: (&Account, &Device), protocols: &[&str], who: &Asked) -> N
         }
     }
     let mut node = NodeBuilder::new("user").attr("jid", &who.jid);
-    if let (true, Some(account)) = (who.jid.is_lid(), &who.account) {
+    if let (true, Some(account)) = (who.jid.is_lid(), &who.account)
+        && !account.namespace().hides_number()
+    {
         node = node.attr("pn_jid", Jid::pn(account.pn.clone()));
     }
     node.children(children).build()

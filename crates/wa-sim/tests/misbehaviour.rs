@@ -1,10 +1,16 @@
 //! Acks, receipts, copies and lookups go wrong on demand, as clients over real sockets see it.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails where it stands")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::struct_field_names,
+    reason = "a test fails where it stands"
+)]
 
+#[path = "support/http.rs"]
+mod http;
 mod support;
 
-use std::time::Duration;
 use support::{Companion, Wire, attr, opaque_message, receipt};
 use wa_sim::{Config, Copied, Fault, FaultRule, ReceiptForm, Sim};
 use wacore_binary::builder::NodeBuilder;
@@ -190,7 +196,7 @@ async fn a_number_is_found_under_another_form_and_the_exact_one_wins() {
 
     // A message to the other form is taken and reaches nobody.
     let to = Jid::pn(OTHER);
-    bench.a.send(&opaque_message("void", &to, &[to.clone()])).await;
+    bench.a.send(&opaque_message("void", &to, std::slice::from_ref(&to))).await;
     assert_eq!(attr(&bench.a.until_tag("ack").await, "error"), "");
     assert!(bench.sim.account(CANONICAL).chats().is_empty());
 
@@ -211,31 +217,19 @@ async fn lookups_are_refused_on_demand() {
     assert_eq!(attr(&answer, "type"), "result");
 }
 
-/// Over HTTP, as a harness in another language would.
-async fn post(sim: &Sim, path: &str, body: &str) -> (u16, String) {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut stream = tokio::net::TcpStream::connect(sim.addr()).await.unwrap();
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned())
-}
-
 #[tokio::test]
 async fn a_misspelt_rule_is_refused_and_aliases_are_made_over_http() {
     let sim = Sim::start(Config::default()).await.unwrap();
-    assert_eq!(post(&sim, "/admin/faults", r#"{"kind":"nack","code":463,"too":"1"}"#).await.0, 400);
-    assert_eq!(post(&sim, "/admin/faults", r#"{"kind":"repeatAck","count":1000}"#).await.0, 400);
-    assert_eq!(post(&sim, "/admin/faults", r#"{"kind":"nack","code":463,"to":"1","after":1}"#).await.0, 201);
+    assert_eq!(http::request(&sim, "POST /admin/faults", r#"{"kind":"nack","code":463,"too":"1"}"#).await.0, 400);
+    assert_eq!(http::request(&sim, "POST /admin/faults", r#"{"kind":"repeatAck","count":1000}"#).await.0, 400);
+    assert_eq!(
+        http::request(&sim, "POST /admin/faults", r#"{"kind":"nack","code":463,"to":"1","after":1}"#).await.0,
+        201
+    );
     assert_eq!(sim.faults().list(), [FaultRule::new(Fault::Nack { code: 463 }).to("1").after(1)]);
     let body = r#"{"pn":"551187654321","aliases":["5511987654321"]}"#;
-    let (status, answer) = post(&sim, "/admin/accounts", body).await;
+    let (status, answer) = http::request(&sim, "POST /admin/accounts", body).await;
     assert_eq!(status, 201);
     assert!(answer.contains(r#""aliases":["5511987654321"]"#), "{answer}");
-    assert_eq!(post(&sim, "/admin/accounts", r#"{"pn":"551187654321","aliases":["x"]}"#).await.0, 400);
+    assert_eq!(http::request(&sim, "POST /admin/accounts", r#"{"pn":"551187654321","aliases":["x"]}"#).await.0, 400);
 }

@@ -7,3 +7,4 @@ mod bench;
 mod connection;
 mod linking;
 mod messages;
+mod simulator;

@@ -5,6 +5,7 @@ use crate::account::Account;
 use crate::core::Core;
 use crate::devices;
 use crate::directory::is_number;
+use crate::faults::ReceiptForm;
 use crate::phone::Job;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use wacore_binary::{CompactString, Server};
 
-fn find(core: &Core, pn: &str) -> Result<Arc<Account>, Refusal> {
+pub(super) fn find(core: &Core, pn: &str) -> Result<Arc<Account>, Refusal> {
     core.directory.by_pn(pn.trim_start_matches('+')).ok_or_else(|| Refusal::not_found(format!("no account {pn}")))
 }
 
@@ -40,6 +41,8 @@ fn describe(core: &Core, account: &Account) -> Value {
         "pn": account.pn.as_str(),
         "lid": account.lid.as_str(),
         "pushName": account.push_name(),
+        "lidMigrated": account.namespace().migrated(),
+        "hidePn": account.namespace().hides_number(),
         "aliases": core.directory.aliases(account).iter().map(CompactString::as_str).collect::<Vec<_>>(),
         "devices": devices,
     })
@@ -63,6 +66,8 @@ pub(super) struct NewAccount {
     push_name: Option<String>,
     receipts: Option<bool>,
     aliases: Option<Vec<String>>,
+    lid_migrated: Option<bool>,
+    hide_pn: Option<bool>,
 }
 
 /// `POST /admin/accounts`: an account with a phone and no companion, or changes to the one there is. Without a
@@ -86,6 +91,12 @@ pub(super) async fn create(
     };
     if let Some(on) = new.receipts {
         account.phone().set_receipts(on);
+    }
+    if new.lid_migrated.is_some() {
+        account.namespace().set_migrated(new.lid_migrated);
+    }
+    if let Some(hide) = new.hide_pn {
+        account.namespace().set_hides_number(hide);
     }
     if let Some(aliases) = &new.aliases {
         let aliases = aliases.iter().map(|alias| CompactString::from(alias.trim_start_matches('+')));
@@ -173,6 +184,43 @@ pub(super) async fn read(
     };
     account.phone().post(job).await;
     Ok(Json(json!({ "read": count.await.unwrap_or(0) })))
+}
+
+#[derive(Deserialize)]
+pub(super) struct RetryRequest {
+    id: String,
+    chat: String,
+    #[serde(rename = "as")]
+    form: Option<ReceiptForm>,
+    #[serde(default = "first_retry")]
+    count: u32,
+}
+
+fn first_retry() -> u32 {
+    1
+}
+
+/// `POST /admin/accounts/{pn}/retry`: the phone claims that it could not read a message it was shown.
+pub(super) async fn retry(
+    State(core): State<Arc<Core>>,
+    Path(pn): Path<String>,
+    Json(request): Json<RetryRequest>,
+) -> Result<StatusCode, Refusal> {
+    let account = find(&core, &pn)?;
+    let (done, outcome) = oneshot::channel();
+    let job = Job::AskAgain {
+        chat: request.chat.trim_start_matches('+').into(),
+        id: request.id.into(),
+        form: request.form,
+        count: request.count,
+        done,
+    };
+    account.phone().post(job).await;
+    match outcome.await {
+        Ok(true) => Ok(StatusCode::NO_CONTENT),
+        Ok(false) => Err(Refusal::not_found("the phone was never shown this message")),
+        Err(_) => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, "shutting down".into())),
+    }
 }
 
 /// `DELETE /admin/accounts/{pn}/devices/{device}`: the phone's owner unlinks a companion.

@@ -4,6 +4,7 @@ mod accounts;
 mod faults;
 mod phone;
 mod server;
+mod shown;
 
 use crate::core::Core;
 use axum::Router;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub(crate) fn router() -> Router<Arc<Core>> {
     Router::new()
         .route("/admin/root-key", get(server::root_key))
+        .route("/admin/shown", get(shown::shown))
         .route("/admin/stats", get(server::stats))
         .route("/admin/clock", post(server::shift_clock))
         .route("/admin/mock-phone/scan-qr", post(phone::scan_qr))
@@ -26,6 +28,7 @@ pub(crate) fn router() -> Router<Arc<Core>> {
         .route("/admin/accounts/{pn}/inbox", get(accounts::inbox).delete(accounts::clear_inbox))
         .route("/admin/accounts/{pn}/send", post(accounts::send))
         .route("/admin/accounts/{pn}/read", post(accounts::read))
+        .route("/admin/accounts/{pn}/retry", post(accounts::retry))
         .route("/admin/accounts/{pn}/devices/{device}", delete(accounts::unlink))
         .route("/admin/accounts/{pn}/disconnect", post(accounts::disconnect))
         .route("/admin/faults", get(faults::list).post(faults::add).delete(faults::clear))

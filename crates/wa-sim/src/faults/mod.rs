@@ -6,9 +6,11 @@
 //! kinds add up, except that a refused message meets no other. Without rules the hook costs one atomic
 //! read.
 
+mod damage;
 mod held;
 mod rule;
 
+pub(crate) use damage::damaged;
 pub(crate) use held::{AckSlot, HeldAck, HeldAcks};
 pub use rule::{Copied, Fault, FaultRule, ReceiptForm};
 
@@ -70,6 +72,15 @@ pub(crate) struct ReceiptPlan {
     /// Further copies after the first.
     pub(crate) repeats: u32,
     pub(crate) form: Option<ReceiptForm>,
+}
+
+/// What becomes of one device's copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct CopyPlan {
+    /// How often it is delivered again to a device that has settled it.
+    pub(crate) again: u32,
+    /// Whether its ciphertext is damaged.
+    pub(crate) corrupt: bool,
 }
 
 /// The rules in force.
@@ -165,21 +176,33 @@ impl Faults {
         Some(plan)
     }
 
-    /// How often a copy is delivered again to a device that has settled it.
-    pub(crate) fn on_copy(&self, subject: Subject<'_>, what: Copied, device: u16) -> u32 {
+    /// What becomes of one device's copy of a message or receipt.
+    pub(crate) fn on_copy(&self, subject: Subject<'_>, what: Copied, device: u16) -> CopyPlan {
         if !self.any() {
-            return 0;
+            return CopyPlan::default();
         }
+        let corrupt = what == Copied::Message
+            && self
+                .strike_where(|rule| match rule.fault {
+                    Fault::Corrupt { device: named } => {
+                        // The copies of the sender's own devices are meant only when they are named.
+                        let meant = rule.to.is_some() || subject.from != subject.to;
+                        meant && named.is_none_or(|named| named == device) && rule.covers(subject)
+                    }
+                    _ => false,
+                })
+                .is_some();
         let struck = self.strike(subject, |fault| match fault {
             Fault::Redeliver { only, device: named, .. } => {
                 only.is_none_or(|only| only == what) && named.is_none_or(|named| named == device)
             }
             _ => false,
         });
-        match struck {
+        let again = match struck {
             Some(Fault::Redeliver { count, .. }) => count,
             _ => 0,
-        }
+        };
+        CopyPlan { again, corrupt }
     }
 
     /// The error, and the seconds to stay away, that a lookup of these numbers is answered with.

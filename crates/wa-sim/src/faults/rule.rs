@@ -110,6 +110,13 @@ pub enum Fault {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         device: Option<u16>,
     },
+    /// One byte of the ciphertext is wrong in a copy, so that its device cannot read it and asks again. Copies for
+    /// the sender's own devices are spared, unless `to` names the account.
+    Corrupt {
+        /// Only this device of the receiving account; 0 is the phone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<u16>,
+    },
     /// A question who is on WhatsApp is answered with an error.
     LookupError {
         /// 429 is `rate-overlimit`.

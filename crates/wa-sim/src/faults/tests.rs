@@ -69,9 +69,21 @@ fn kinds_add_up_and_a_refusal_stands_alone() {
 fn copies_are_told_apart_by_class_and_device() {
     let faults = Faults::default();
     faults.add(rule(r#"{"kind":"redeliver","count":3,"only":"message","device":2}"#));
-    assert_eq!(faults.on_copy(message("1", "2", "a"), Copied::Message, 2), 3);
-    assert_eq!(faults.on_copy(message("1", "2", "a"), Copied::Message, 0), 0);
-    assert_eq!(faults.on_copy(message("1", "2", "a"), Copied::Receipt, 2), 0);
+    assert_eq!(faults.on_copy(message("1", "2", "a"), Copied::Message, 2).again, 3);
+    assert_eq!(faults.on_copy(message("1", "2", "a"), Copied::Message, 0).again, 0);
+    assert_eq!(faults.on_copy(message("1", "2", "a"), Copied::Receipt, 2).again, 0);
+}
+
+#[test]
+fn copies_of_the_senders_own_devices_are_damaged_only_by_name() {
+    let faults = Faults::default();
+    faults.add(rule(r#"{"kind":"corrupt","from":"1","times":1}"#));
+    let own = message("1", "1", "a");
+    assert!(!faults.on_copy(own, Copied::Message, 0).corrupt);
+    assert!(faults.on_copy(message("1", "2", "a"), Copied::Message, 0).corrupt);
+    faults.add(rule(r#"{"kind":"corrupt","to":"1","device":0}"#));
+    assert!(!faults.on_copy(own, Copied::Message, 2).corrupt);
+    assert!(faults.on_copy(own, Copied::Message, 0).corrupt);
 }
 
 #[test]

@@ -24,7 +24,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{CompactString, Node, NodeRef, Server};
-use waproto::whatsapp::ClientPayload;
+use waproto::buffa::Message as _;
+use waproto::whatsapp::{ClientPairingProps, ClientPayload};
 
 /// QR codes a client shows one after the other (wire.md 2.1).
 const REFS: usize = 6;
@@ -255,6 +256,10 @@ impl Pending {
             adv_secret,
         )
         .map_err(|error| crypto_error(&error))?;
+        let props = account.namespace().migrated().map(|migrated| {
+            let props = ClientPairingProps { is_chat_db_lid_migrated: Some(migrated), ..Default::default() };
+            blob("client-props", props.encode_to_vec())
+        });
         let node = NodeBuilder::new("iq")
             .attr("from", stanza::server_jid())
             .attr("type", "set")
@@ -262,17 +267,21 @@ impl Pending {
             .attr("xmlns", "md")
             .attr("t", core.clock.secs())
             .children([NodeBuilder::new("pair-success")
-                .children([
-                    blob("device-identity", signed.container.clone()),
-                    NodeBuilder::new("device")
-                        .attr("jid", account.jid(Server::Pn).with_device(index))
-                        .attr("lid", account.jid(Server::Lid).with_device(index))
-                        .build(),
-                    NodeBuilder::new("platform").attr("name", "android").build(),
-                    // Nothing else tells Baileys its own name at once, and without a name it cannot say that it
-                    // is available, which makes all its delivery receipts `inactive`.
-                    NodeBuilder::new("biz").attr("name", account.push_name()).build(),
-                ])
+                .children(
+                    [
+                        blob("device-identity", signed.container.clone()),
+                        NodeBuilder::new("device")
+                            .attr("jid", account.jid(Server::Pn).with_device(index))
+                            .attr("lid", account.jid(Server::Lid).with_device(index))
+                            .build(),
+                        NodeBuilder::new("platform").attr("name", "android").build(),
+                        // Nothing else tells Baileys its own name at once, and without a name it cannot say that it
+                        // is available, which makes all its delivery receipts `inactive`.
+                        NodeBuilder::new("biz").attr("name", account.push_name()).build(),
+                    ]
+                    .into_iter()
+                    .chain(props),
+                )
                 .build()])
             .build();
         let (done, outcome) = oneshot::channel();

@@ -5,6 +5,7 @@
 //! All its work runs in one task per account ([`worker`]), fed by a bounded queue: whoever sends to a
 //! phone that is behind waits, which slows that sender's connection and nobody else's.
 
+pub(crate) mod counters;
 pub(crate) mod keys;
 pub(crate) mod outgoing;
 pub(crate) mod signal;
@@ -12,6 +13,7 @@ pub(crate) mod view;
 pub(crate) mod worker;
 
 use crate::account::{Device, lock};
+use crate::faults::ReceiptForm;
 use bytes::Bytes;
 use keys::PhoneKeys;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -84,6 +86,14 @@ pub(crate) enum Job {
     SendText { to: CompactString, text: String, id: Option<String>, done: oneshot::Sender<Result<String, String>> },
     /// Send read receipts for what it was shown: in one chat or in all, up to the given ids.
     Read { chat: Option<CompactString>, ids: Option<Vec<CompactString>>, done: oneshot::Sender<usize> },
+    /// Claim that a message it was shown could not be read; says whether there is such a message.
+    AskAgain {
+        chat: CompactString,
+        id: CompactString,
+        form: Option<ReceiptForm>,
+        count: u32,
+        done: oneshot::Sender<bool>,
+    },
     /// Give a freshly linked companion the app-state key and an empty history.
     Welcome(Arc<Device>),
     /// Encrypt something again for a device that could not read it.

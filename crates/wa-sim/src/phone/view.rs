@@ -42,6 +42,13 @@ pub struct Shown {
     pub text: Option<String>,
     /// Seconds since the epoch.
     pub t: u64,
+    /// Retry receipts the phone sent for it.
+    pub retries: u32,
+    /// How often it arrived after the first of them.
+    pub resends: u32,
+    /// The text it had the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resent_text: Option<String>,
     #[serde(skip)]
     read: bool,
     #[serde(skip)]
@@ -58,6 +65,34 @@ pub struct ChatView {
     pub messages: Vec<Shown>,
     #[serde(skip)]
     index: HashMap<(CompactString, bool), usize>,
+}
+
+/// A message in short. In JSON it is `[id, times, decrypted]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownMessage {
+    /// The message's id.
+    pub id: String,
+    /// How often it arrived and could be shown; 0 when it never could.
+    pub times: u32,
+    /// Whether it could be decrypted in the end; absent when phones only count.
+    pub decrypted: Option<bool>,
+}
+
+impl Serialize for ShownMessage {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.id, self.times, self.decrypted).serialize(serializer)
+    }
+}
+
+/// A chat in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownChat {
+    /// Number of the other side, or the group's id.
+    pub chat: String,
+    /// What others sent, in order of first showing; what could never be shown is at the end.
+    pub received: Vec<ShownMessage>,
+    /// What the account sent itself, likewise.
+    pub sent: Vec<ShownMessage>,
 }
 
 /// A receipt the phone was told about.
@@ -88,6 +123,8 @@ pub struct Totals {
     pub peer: u64,
     /// Receipts.
     pub receipts: u64,
+    /// Ciphertexts under a message counter that was used for another one before: 0 in a healthy world.
+    pub reused_counters: u64,
 }
 
 /// How a message arrived.
@@ -99,6 +136,21 @@ pub(crate) enum Arrival {
         text: Option<String>,
     },
     Unreadable,
+    /// The very ciphertext that was read before.
+    Repeat,
+}
+
+impl ChatView {
+    fn in_short(&self) -> ShownChat {
+        let mut messages: Vec<&Shown> = self.messages.iter().collect();
+        messages.sort_by_key(|shown| (shown.times == 0, shown.order));
+        let part = |from_me: bool| {
+            let part = messages.iter().filter(|shown| shown.from_me == from_me);
+            part.map(|shown| ShownMessage { id: shown.id.clone(), times: shown.times, decrypted: shown.decrypted })
+                .collect()
+        };
+        ShownChat { chat: self.chat.clone(), received: part(false), sent: part(true) }
+    }
 }
 
 /// See the module's head.
@@ -144,6 +196,9 @@ impl View {
                     kind: None,
                     text: None,
                     t: incoming.t,
+                    retries: 0,
+                    resends: 0,
+                    resent_text: None,
                     read: false,
                     sender: incoming.from.clone(),
                 });
@@ -151,17 +206,23 @@ impl View {
             }
         };
         let shown = &mut chat.messages[at];
+        let resent = shown.retries > 0;
+        shown.resends += u32::from(resent);
         match arrival {
             Arrival::Unreadable => {
                 shown.failed += 1;
                 shown.decrypted.get_or_insert(false);
                 return;
             }
-            Arrival::Unopened => {}
+            Arrival::Unopened | Arrival::Repeat => {}
             Arrival::Readable { kind, text } => {
                 shown.decrypted = Some(true);
                 shown.kind = Some(kind);
                 let size = text.as_ref().map_or(0, String::len);
+                if resent && self.text + size <= MAX_TEXT {
+                    self.text += size;
+                    shown.resent_text.clone_from(&text);
+                }
                 if shown.text.is_none() && self.text + size <= MAX_TEXT {
                     self.text += size;
                     shown.text = text;
@@ -173,6 +234,40 @@ impl View {
             self.order += 1;
         }
         shown.times += 1;
+    }
+
+    /// Whether a message was shown already.
+    pub(crate) fn knows(&self, incoming: &super::Incoming) -> bool {
+        let chat = self.chats.get(&incoming.chat);
+        let at = chat.and_then(|chat| chat.index.get(&(incoming.id.clone(), incoming.from_me)).map(|at| (chat, *at)));
+        at.is_some_and(|(chat, at)| chat.messages[at].times > 0)
+    }
+
+    /// A retry receipt was sent.
+    pub(crate) fn record_retry(&mut self, chat: &str, id: &str, from_me: bool) {
+        if let Some(chat) = self.chats.get_mut(chat)
+            && let Some(at) = chat.index.get(&(id.into(), from_me))
+        {
+            chat.messages[*at].retries += 1;
+        }
+    }
+
+    /// Whom a message came from, by the device's address as stamped, whether it is the account's own, and its time.
+    pub(crate) fn origin(&self, chat: &str, id: &str) -> Option<(Jid, bool, u64)> {
+        let chat = self.chats.get(chat)?;
+        let at = [false, true].iter().find_map(|from_me| chat.index.get(&(id.into(), *from_me)))?;
+        let shown = &chat.messages[*at];
+        Some((shown.sender.clone(), shown.from_me, shown.t))
+    }
+
+    pub(crate) fn record_reuse(&mut self) {
+        self.totals.reused_counters += 1;
+    }
+
+    /// Everything in short, or one chat.
+    pub(crate) fn shown(&self, only: Option<&str>) -> Vec<ShownChat> {
+        let wanted = self.chats.values().filter(|chat| only.is_none_or(|only| only == chat.chat));
+        wanted.map(ChatView::in_short).collect()
     }
 
     pub(crate) fn record_peer(&mut self) {

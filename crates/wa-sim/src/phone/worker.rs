@@ -1,5 +1,6 @@
 //! The phone's one task: takes jobs in order, and owns the phone's Signal sessions.
 
+use super::counters::{Counters, Use, Verdict};
 use super::outgoing::{self, AppStateKey};
 use super::signal::{Endpoint, Sealed};
 use super::view::Arrival;
@@ -7,6 +8,7 @@ use super::{EncKind, Incoming, Job, RetryRequest};
 use crate::account::{Account, Device};
 use crate::config::Phones;
 use crate::core::Core;
+use crate::faults::ReceiptForm;
 use crate::relay::{self, Sender};
 use crate::stanza::blob;
 use crate::{prekeys, receipts};
@@ -23,6 +25,8 @@ use waproto::whatsapp::message::protocol_message;
 const MAX_SENT: usize = 256;
 /// A device that cannot read a message gets this many more tries, as phones do it (wire.md 2.8).
 const MAX_RETRIES: u32 = 5;
+/// From this retry on the receipt carries keys for a new session (`wacore::protocol::retry`).
+const KEYS_FROM: u32 = 2;
 /// Unreadable messages whose retries are counted.
 const MAX_RETRYING: usize = 10_000;
 
@@ -41,7 +45,7 @@ pub(crate) async fn run(core: Weak<Core>, account: Weak<Account>, mut jobs: mpsc
 
 struct Sent {
     id: CompactString,
-    to: CompactString,
+    to: Jid,
     message: Message,
 }
 
@@ -50,6 +54,15 @@ struct State {
     app_state_key: AppStateKey,
     sent: VecDeque<Sent>,
     retries: HashMap<CompactString, u32>,
+    counters: Counters,
+}
+
+/// What came of opening a message.
+enum Opened {
+    Message(Box<Message>),
+    /// It is the very ciphertext that was opened before.
+    Repeat,
+    Nothing,
 }
 
 impl State {
@@ -59,6 +72,7 @@ impl State {
             app_state_key: AppStateKey::generate(),
             sent: VecDeque::new(),
             retries: HashMap::new(),
+            counters: Counters::default(),
         }
     }
 }
@@ -98,6 +112,9 @@ impl Worker<'_> {
                 }
                 let _ = done.send(count);
             }
+            Job::AskAgain { chat, id, form, count, done } => {
+                let _ = done.send(self.claim_unread(&chat, &id, form, count));
+            }
             Job::Welcome(device) => self.welcome(&device).await,
             Job::Retry(request) => self.send_again(request).await,
         }
@@ -109,10 +126,20 @@ impl Worker<'_> {
             self.confirm(incoming);
             return;
         }
-        let Some(message) = self.open(incoming).await else {
-            self.account.phone().view().record(incoming, Arrival::Unreadable);
-            self.ask_again(incoming);
-            return;
+        let message = match self.open(incoming).await {
+            Opened::Message(message) => message,
+            Opened::Repeat if self.account.phone().view().knows(incoming) => {
+                self.account.phone().view().record(incoming, Arrival::Repeat);
+                self.confirm(incoming);
+                return;
+            }
+            // A repeated key request: answered the first time.
+            Opened::Repeat => return,
+            Opened::Nothing => {
+                self.account.phone().view().record(incoming, Arrival::Unreadable);
+                self.ask_again(incoming);
+                return;
+            }
         };
         self.state.retries.remove(&incoming.id);
         let shown = match message.device_sent_message.as_option() {
@@ -132,29 +159,57 @@ impl Worker<'_> {
     }
 
     /// Decrypts all parts; the last one is the message, an earlier one may carry a group key.
-    async fn open(&mut self, incoming: &Incoming) -> Option<Message> {
+    async fn open(&mut self, incoming: &Incoming) -> Opened {
         let peer = address(&incoming.from_pn, incoming.from.device);
         let mut opened = None;
+        let mut repeated = false;
         for (kind, bytes) in &incoming.encs {
             let group = incoming.group.as_ref().map(ToString::to_string);
+            let used = Use::read(&peer, group.as_deref(), *kind, bytes);
+            let verdict = used.map_or(Verdict::New, |used| self.state.counters.judge(used));
+            match verdict {
+                Verdict::New => {}
+                // An earlier part (a group's key) may be known while the last is not.
+                Verdict::Repeat if opened.is_none() => {
+                    repeated = true;
+                    continue;
+                }
+                Verdict::Repeat => continue,
+                Verdict::Reused => self.account.phone().view().record_reuse(),
+            }
             let plain = match kind {
                 EncKind::SenderKey => {
                     self.state.signal.decrypt_group(group.as_deref().unwrap_or_default(), &peer, bytes).await
                 }
                 _ => self.state.signal.decrypt(&peer, *kind, bytes).await,
             };
-            let plain = plain
-                .inspect_err(|error| tracing::debug!(message.id = %incoming.id, %error, "phone cannot decrypt"))
-                .ok()?;
-            let message = waproto::codec::message_decode(outgoing::unpadded(&plain)?).ok()?;
+            let plain = match plain {
+                Ok(plain) => plain,
+                Err(error) => {
+                    tracing::debug!(message.id = %incoming.id, %error, "phone cannot decrypt");
+                    return Opened::Nothing;
+                }
+            };
+            if let Some(used) = used {
+                self.state.counters.remember(used);
+            }
+            let message = outgoing::unpadded(&plain).and_then(|plain| waproto::codec::message_decode(plain).ok());
+            let Some(message) = message else {
+                return Opened::Nothing;
+            };
             if let Some(key) = message.sender_key_distribution_message.as_option()
                 && let (Some(group), Some(bytes)) = (&key.group_id, &key.axolotl_sender_key_distribution_message)
+                && self.state.signal.learn_sender_key(group, &peer, bytes).await.is_err()
             {
-                self.state.signal.learn_sender_key(group, &peer, bytes).await.ok()?;
+                return Opened::Nothing;
             }
-            opened = Some(message);
+            opened = Some(Box::new(message));
         }
-        opened
+        match opened {
+            Some(message) => Opened::Message(message),
+            None if repeated => Opened::Repeat,
+            None => Opened::Nothing,
+        }
     }
 
     /// The delivery receipt of a phone that is switched on.
@@ -171,9 +226,36 @@ impl Worker<'_> {
         let count = self.state.retries.entry(incoming.id.clone()).or_insert(0);
         *count += 1;
         if *count <= MAX_RETRIES {
-            let bundle = self.account.phone().keys().bundle();
-            receipts::retry_by_phone(&self.core, &self.account, incoming, *count, &bundle);
+            let count = *count;
+            self.send_retry(incoming, count, None);
         }
+    }
+
+    fn send_retry(&self, incoming: &Incoming, count: u32, form: Option<ReceiptForm>) {
+        let phone = self.account.phone();
+        phone.view().record_retry(&incoming.chat, &incoming.id, incoming.from_me);
+        let bundle = (count >= KEYS_FROM).then(|| phone.keys().bundle());
+        receipts::retry_by_phone(&self.core, &self.account, incoming, count, bundle.as_ref(), form);
+    }
+
+    /// A retry receipt for a message that was read without trouble.
+    fn claim_unread(&self, chat: &str, id: &str, form: Option<ReceiptForm>, count: u32) -> bool {
+        let Some((from, from_me, t)) = self.account.phone().view().origin(chat, id) else {
+            return false;
+        };
+        let claimed = Incoming {
+            id: id.into(),
+            from_pn: CompactString::default(),
+            from,
+            chat: chat.into(),
+            group: self.core.groups.jid_of(chat),
+            from_me,
+            t,
+            encs: Vec::new(),
+            again: 0,
+        };
+        self.send_retry(&claimed, count, form);
+        true
     }
 
     async fn send_text(&mut self, to: &str, text: &str, id: Option<String>) -> Result<String, String> {
@@ -183,7 +265,9 @@ impl Worker<'_> {
         let id =
             id.unwrap_or_else(|| format!("3A{}", crate::crypto::hex(&crate::crypto::random::<9>()).to_uppercase()));
         let message = outgoing::text(text);
-        let copy = outgoing::device_sent(&target.jid(Server::Pn).to_string(), &message);
+        let by_lid = self.account.namespace().migrated() == Some(true) || target.namespace().hides_number();
+        let to = target.jid(if by_lid { Server::Lid } else { Server::Pn });
+        let copy = outgoing::device_sent(&to.to_string(), &message);
         let mut participants = Vec::new();
         let others = std::iter::once(0).chain(target.devices().into_iter().map(|device| device.id));
         if target.pn != self.account.pn {
@@ -196,7 +280,7 @@ impl Worker<'_> {
             participants.push(self.participant(&account, device.id, &copy).await?);
         }
         let node = NodeBuilder::new("message")
-            .attr("to", target.jid(Server::Pn))
+            .attr("to", &to)
             .attr("id", &*id)
             .attr("type", "text")
             .children([NodeBuilder::new("participants").children(participants).build()])
@@ -219,8 +303,8 @@ impl Worker<'_> {
         Ok(id)
     }
 
-    fn remember(&mut self, id: &str, to: &str, message: Message) {
-        self.state.sent.push_back(Sent { id: id.into(), to: to.into(), message });
+    fn remember(&mut self, id: &str, to: Jid, message: Message) {
+        self.state.sent.push_back(Sent { id: id.into(), to, message });
         if self.state.sent.len() > MAX_SENT {
             self.state.sent.pop_front();
         }
@@ -305,7 +389,6 @@ impl Worker<'_> {
         let Some(account) = self.core.directory.by_pn(&request.from_pn) else {
             return;
         };
-        let to: Jid = Jid::pn(to);
         let own = account.pn == self.account.pn;
         let message = if own { outgoing::device_sent(&to.to_string(), &message) } else { message };
         if let Some(bundle) = &request.bundle {
@@ -319,7 +402,7 @@ impl Worker<'_> {
             return;
         };
         let mut node = NodeBuilder::new("message")
-            .attr("to", account.jid(Server::Pn).with_device(request.device))
+            .attr("to", account.jid(if own { Server::Pn } else { to.server }).with_device(request.device))
             .attr("id", &*request.id)
             .attr("type", "text");
         if own {

@@ -68,3 +68,23 @@ async fn a_new_bundle_replaces_a_session_that_went_wrong() {
     let opened = bob.endpoint.decrypt(&alice.address, kind(&sealed), &sealed.bytes).await;
     assert_eq!(opened.unwrap(), b"again");
 }
+
+#[tokio::test]
+async fn a_ratchet_that_was_set_back_is_told_from_a_repeat() {
+    use crate::phone::counters::{Counters, Use, Verdict};
+
+    let (mut alice, mut bob) = (phone("1"), phone("2"));
+    alice.endpoint.start(&bob.address, &bob.keys.bundle()).await.unwrap();
+    let before = lock(&alice.endpoint.sessions.0).get(&bob.address).cloned().unwrap();
+    let first = alice.endpoint.encrypt(&bob.address, b"one").await.unwrap();
+    lock(&alice.endpoint.sessions.0).insert(bob.address.clone(), before);
+    let second = alice.endpoint.encrypt(&bob.address, b"two").await.unwrap();
+    let next = alice.endpoint.encrypt(&bob.address, b"three").await.unwrap();
+
+    let mut counters = Counters::default();
+    let used = |sealed: &Sealed| Use::read(&alice.address, None, kind(sealed), &sealed.bytes).unwrap();
+    counters.remember(used(&first));
+    assert_eq!(counters.judge(used(&first)), Verdict::Repeat);
+    assert_eq!(counters.judge(used(&second)), Verdict::Reused);
+    assert_eq!(counters.judge(used(&next)), Verdict::New);
+}
