@@ -34,6 +34,8 @@ pub(crate) struct Device {
     pub(crate) proof: Vec<u8>,
     /// Whether the phone has sent it the app-state key and history.
     pub(crate) welcomed: AtomicBool,
+    /// Who plays it, if no client does.
+    pub(crate) player: Option<Arc<Phone>>,
     keys: Mutex<KeyStore>,
     mailbox: Mutex<Mailbox>,
 }
@@ -46,9 +48,16 @@ impl Device {
             noise_public,
             proof,
             welcomed: AtomicBool::new(false),
+            player: None,
             keys: Mutex::new(keys),
             mailbox: Mutex::new(Mailbox::default()),
         }
+    }
+
+    /// A device that no client can log in as.
+    pub(crate) fn played(self, player: Arc<Phone>) -> Self {
+        self.mailbox().discard();
+        Self { player: Some(player), ..self }
     }
 
     pub(crate) fn keys(&self) -> MutexGuard<'_, KeyStore> {
@@ -92,7 +101,7 @@ pub(crate) struct Account {
     devices: RwLock<Devices>,
     watchers: Mutex<HashSet<(CompactString, u16)>>,
     presence: Mutex<Presence>,
-    phone: Phone,
+    phone: Arc<Phone>,
 }
 
 impl Account {
@@ -106,7 +115,7 @@ impl Account {
             devices: RwLock::default(),
             watchers: Mutex::default(),
             presence: Mutex::default(),
-            phone,
+            phone: Arc::new(phone),
         }
     }
 
@@ -124,8 +133,13 @@ impl Account {
         &self.namespace
     }
 
-    pub(crate) fn phone(&self) -> &Phone {
+    pub(crate) fn phone(&self) -> &Arc<Phone> {
         &self.phone
+    }
+
+    /// Who plays a device: the phone, or a pretend companion.
+    pub(crate) fn player(&self, device: u16) -> Option<Arc<Phone>> {
+        if device == 0 { Some(Arc::clone(&self.phone)) } else { self.device(device)?.player.clone() }
     }
 
     pub(crate) fn push_name(&self) -> String {

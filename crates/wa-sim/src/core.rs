@@ -86,7 +86,12 @@ impl Core {
         });
         if let (true, Some(jobs)) = (new, jobs) {
             account.namespace().set_migrated(self.config.lid_migrated);
-            tokio::spawn(worker::run(self.this.clone(), Arc::downgrade(&account), jobs));
+            tokio::spawn(worker::run(
+                self.this.clone(),
+                Arc::downgrade(&account),
+                Arc::downgrade(account.phone()),
+                jobs,
+            ));
         }
         account
     }

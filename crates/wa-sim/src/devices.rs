@@ -3,12 +3,20 @@
 
 use crate::account::{Account, Device};
 use crate::core::Core;
+use crate::crypto;
 use crate::mailbox::{Class, Item};
+use crate::pairing::adv;
+use crate::phone::keys::PhoneKeys;
+use crate::phone::{Phone, worker};
+use crate::prekeys::KeyStore;
 use crate::presence;
 use crate::stanza;
+use std::collections::VecDeque;
 use std::sync::Arc;
+use wacore::pair::{DeviceState, PairUtils};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{CompactString, Server};
+use wacore_libsignal::protocol::CurveError;
 
 /// Adds a companion and tells the account's other companions and everyone who asked for the list.
 pub(crate) fn link(core: &Core, account: &Arc<Account>, device: Device) -> Arc<Device> {
@@ -16,6 +24,44 @@ pub(crate) fn link(core: &Core, account: &Arc<Account>, device: Device) -> Arc<D
     account.link(Arc::clone(&device), core.clock.secs());
     tell(core, account, &device, "add");
     device
+}
+
+/// Adds a pretend companion: a Signal endpoint with keys and a book of its own, which decrypts and sends receipts like a
+/// phone, and says nothing by itself.
+pub(crate) fn add_played(core: &Core, account: &Arc<Account>) -> Result<Arc<Device>, PlayError> {
+    let index = account.next_index();
+    let keys = PhoneKeys::generate();
+    let identity = crypto::raw(&keys.identity().public_key);
+    let adv_secret_key = crypto::random();
+    let signer = account.phone().keys().identity();
+    let now = core.clock.secs();
+    let signed = adv::sign(signer, account.raw_id, u32::from(index), now, &identity, &adv_secret_key)?;
+    // The companion's half is done by the clients' own code.
+    let state = DeviceState { identity_key: keys.identity().clone(), noise_key: crypto::key_pair(), adv_secret_key };
+    let (answer, _) = PairUtils::do_pair_crypto(&state, &signed.container).map_err(|_| PlayError::Proof)?;
+    let proof = adv::complete(&answer, &signed, &identity).ok_or(PlayError::Proof)?;
+    // Nobody asks the server for these: a pretend companion hands out its own.
+    let bundle = keys.bundle();
+    let store = KeyStore {
+        registration: bundle.registration,
+        identity: bundle.identity,
+        signed: bundle.signed,
+        one_time: VecDeque::new(),
+    };
+    let (player, jobs) = Phone::companion(keys, index, proof.clone());
+    let player = Arc::new(player);
+    tokio::spawn(worker::run(core.handle(), Arc::downgrade(account), Arc::downgrade(&player), jobs));
+    let device = Device::new(index, u32::from(index), crypto::random(), proof, store).played(player);
+    Ok(link(core, account, device))
+}
+
+/// Why a pretend companion could not be linked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlayError {
+    #[error("its identity could not be signed: {0}")]
+    Sign(#[from] CurveError),
+    #[error("its proof does not hold")]
+    Proof,
 }
 
 /// Removes a companion, ends its connection with `device_removed`, and tells the others.

@@ -7,7 +7,7 @@ use crate::account::Account;
 use crate::core::Core;
 use crate::faults::{self, Copied, CopyPlan, Subject};
 use crate::mailbox::{Class, Item};
-use crate::phone::Incoming;
+use crate::phone::{Incoming, Phone};
 use crate::relay::{self, Envelope, Sender, jid_value};
 use crate::session::Session;
 use crate::stanza::{self, jid_attr, str_attr};
@@ -249,7 +249,7 @@ pub(crate) fn fan_out(
     core: &Core,
     sender: &Sender<'_>,
     envelope: &Envelope<'_, '_>,
-) -> Result<Vec<(Arc<Account>, Incoming)>, u16> {
+) -> Result<Vec<(Arc<Phone>, Incoming)>, u16> {
     let group = core.groups.get(&envelope.to).ok_or(404_u16)?;
     if !group.has(sender.account) {
         return Err(403);
@@ -291,13 +291,13 @@ fn to_member(
     device: u16,
     envelope: &Envelope<'_, '_>,
     encs: &[NodeRef<'_>],
-) -> Option<(Arc<Account>, Incoming)> {
+) -> Option<(Arc<Phone>, Incoming)> {
     let from = sender.account.jid(Server::Lid).with_device(sender.device);
     let subject = Subject { from: &sender.account.pn, to: &account.pn, chat: &envelope.to.user, id: &envelope.id };
     let CopyPlan { again, corrupt } = core.faults.on_copy(subject, Copied::Message, device);
     let damaged = corrupt.then(|| faults::damaged(encs));
     let encs = damaged.as_deref().unwrap_or(encs);
-    if device == 0 {
+    if let Some(player) = account.player(device) {
         let incoming = Incoming {
             id: envelope.id.clone(),
             from_pn: sender.account.pn.clone(),
@@ -309,7 +309,7 @@ fn to_member(
             encs: relay::ciphertexts(encs),
             again,
         };
-        return Some((Arc::clone(account), incoming));
+        return Some((player, incoming));
     }
     let number = sender.account.jid(Server::Pn);
     let mut attrs = vec![jid_value("from", &envelope.to), jid_value("participant", &from)];

@@ -90,11 +90,21 @@ pub(crate) struct Mailbox {
     latest: HashMap<(Class, CompactString), u64>,
     bytes: usize,
     dropped: u64,
+    /// Nobody will ever come for it.
+    discards: bool,
 }
 
 impl Default for Mailbox {
     fn default() -> Self {
-        Self { link: Link::Offline, next: 0, waiting: BTreeMap::new(), latest: HashMap::new(), bytes: 0, dropped: 0 }
+        Self {
+            link: Link::Offline,
+            next: 0,
+            waiting: BTreeMap::new(),
+            latest: HashMap::new(),
+            bytes: 0,
+            dropped: 0,
+            discards: false,
+        }
     }
 }
 
@@ -136,6 +146,11 @@ impl Mailbox {
         self.pump();
     }
 
+    /// From here on nothing is kept: the device is a pretend one.
+    pub(crate) fn discard(&mut self) {
+        self.discards = true;
+    }
+
     /// Keeps a stanza until it is settled, and sends it now if the device is live.
     pub(crate) fn push(&mut self, item: Item) {
         self.push_repeating(item, 0);
@@ -143,6 +158,9 @@ impl Mailbox {
 
     /// Like [`push`](Self::push); the stanza comes again `again` times, each time the device has settled it.
     pub(crate) fn push_repeating(&mut self, item: Item, again: u32) {
+        if self.discards {
+            return;
+        }
         if let Link::Live(outbox) = &self.link {
             outbox.push(item.stanza.clone());
         }

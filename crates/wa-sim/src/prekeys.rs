@@ -175,8 +175,8 @@ fn bundle_node(core: &Core, asker: (&Account, &Device), jid: &Jid) -> Node {
 
 /// A bundle for one device of an account, with one of its one-time keys used up.
 pub(crate) fn take_bundle(core: &Core, account: &Account, device: u16) -> Option<Bundle> {
-    if device == 0 {
-        return Some(account.phone().keys().bundle());
+    if let Some(player) = account.player(device) {
+        return Some(player.bundle());
     }
     let device = account.device(device)?;
     let (bundle, left) = {
@@ -250,5 +250,6 @@ pub(crate) fn retry_keys_node(bundle: &Bundle) -> Node {
         children.push(NodeBuilder::new("key").children([blob("id", id3(id)), blob("value", value)]).build());
     }
     children.push(skey_node(&bundle.signed));
+    children.extend(bundle.device_identity.as_ref().map(|proof| blob("device-identity", proof.clone())));
     NodeBuilder::new("keys").children(children).build()
 }

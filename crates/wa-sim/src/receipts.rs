@@ -6,7 +6,7 @@ use crate::core::{Core, Stats};
 use crate::faults::{AckSlot, Copied, HeldAcks, ReceiptForm, Subject};
 use crate::mailbox::{Class, Item};
 use crate::namespace;
-use crate::phone::{Incoming, Job, RetryRequest};
+use crate::phone::{Incoming, Job, Phone, RetryRequest};
 use crate::prekeys::{self, Bundle};
 use crate::stanza::{self, BadStanza, blob, id_of, jid_attr, str_attr};
 use std::sync::Arc;
@@ -115,7 +115,7 @@ fn retry_of_phone(
 pub(crate) struct Delivery {
     /// The companions' copies, and how often each comes again after it was settled.
     companions: Vec<(Arc<Device>, Item, u32)>,
-    phone: Option<PhoneNews>,
+    phones: Vec<PhoneNews>,
     /// The message whose ack may wait for this receipt.
     awaited: Option<AckSlot>,
     /// How often it is delivered.
@@ -124,7 +124,7 @@ pub(crate) struct Delivery {
 
 /// What a phone is told of a receipt.
 struct PhoneNews {
-    account: Arc<Account>,
+    phone: Arc<Phone>,
     ids: Vec<CompactString>,
     from: Jid,
     kind: Option<CompactString>,
@@ -138,9 +138,9 @@ impl Delivery {
                 device.mailbox().push_repeating(item.clone(), *again);
             }
             // A phone's book of receipts is a convenience; a phone that is behind misses some.
-            if let Some(PhoneNews { account, ids, from, kind }) = &self.phone {
+            for PhoneNews { phone, ids, from, kind } in &self.phones {
                 let job = Job::Receipt { ids: ids.clone(), from: from.clone(), kind: kind.clone() };
-                account.phone().try_post(job);
+                phone.try_post(job);
             }
         }
         if let Some(slot) = &self.awaited {
@@ -214,19 +214,21 @@ fn prepare(
         (companion, item, 0)
     };
     let is_sender = |companion: &Arc<Device>| target.pn == from.pn && companion.id == device;
-    let companions: Vec<_> = if receipt.is_account_wide() {
-        target.devices().into_iter().filter(|companion| !is_sender(companion)).map(copy).collect()
+    let mut devices = if receipt.is_account_wide() {
+        target.devices()
     } else {
-        target.device(addressed.device).into_iter().filter(|companion| !is_sender(companion)).map(copy).collect()
+        target.device(addressed.device).into_iter().collect()
     };
+    devices.retain(|companion| !is_sender(companion));
     let to_phone = receipt.is_account_wide() || addressed.device == 0;
-    let phone = to_phone.then(|| PhoneNews {
-        account: Arc::clone(target),
-        ids: receipt.ids.clone(),
-        from: sender.clone(),
-        kind: receipt.kind.clone(),
-    });
-    Delivery { companions, phone, awaited: None, times: 1 }
+    let players = to_phone
+        .then(|| Arc::clone(target.phone()))
+        .into_iter()
+        .chain(devices.iter().filter_map(|companion| companion.player.clone()));
+    let news = |phone| PhoneNews { phone, ids: receipt.ids.clone(), from: sender.clone(), kind: receipt.kind.clone() };
+    let phones = players.map(news).collect();
+    let companions = devices.into_iter().filter(|companion| companion.player.is_none()).map(copy).collect();
+    Delivery { companions, phones, awaited: None, times: 1 }
 }
 
 /// The address a receipt comes from.
@@ -271,14 +273,14 @@ fn stanza_for(core: &Core, receipt: &Receipt, from: &Jid, participant: Option<&J
 }
 
 /// The delivery receipt of a phone.
-pub(crate) fn delivered_to_phone(core: &Core, account: &Arc<Account>, incoming: &Incoming) {
-    forward(core, account, 0, &about(incoming, None, Vec::new(), None));
+pub(crate) fn delivered_to_phone(core: &Core, account: &Arc<Account>, phone: &Phone, incoming: &Incoming) {
+    forward(core, account, phone.device(), &about(incoming, None, Vec::new(), None));
 }
 
 /// The retry receipt of a phone that could not read a message.
 pub(crate) fn retry_by_phone(
     core: &Core,
-    account: &Arc<Account>,
+    (account, phone): (&Arc<Account>, &Phone),
     incoming: &Incoming,
     count: u32,
     bundle: Option<&Bundle>,
@@ -290,9 +292,16 @@ pub(crate) fn retry_by_phone(
         .attr("t", incoming.t)
         .attr("count", count)
         .build();
-    let mut extra = vec![retry, blob("registration", account.phone().keys().registration().to_be_bytes())];
+    let mut extra = vec![retry, blob("registration", phone.keys().registration().to_be_bytes())];
     extra.extend(bundle.map(prekeys::retry_keys_node));
-    forward(core, account, 0, &about(incoming, Some("retry"), extra, form));
+    if incoming.from.device == 0
+        && let Some(sender) = core.directory.find(&incoming.from)
+    {
+        let (from_pn, device, bundle) = (account.pn.clone(), phone.device(), bundle.cloned());
+        let request = RetryRequest { id: incoming.id.clone(), from_pn, device, count, bundle };
+        sender.phone().try_post(Job::Retry(request));
+    }
+    forward(core, account, phone.device(), &about(incoming, Some("retry"), extra, form));
 }
 
 fn about(incoming: &Incoming, kind: Option<&str>, extra: Vec<Node>, form: Option<ReceiptForm>) -> Receipt {

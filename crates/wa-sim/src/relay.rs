@@ -9,7 +9,7 @@ use crate::faults::{self, AckPlan, AckSlot, Copied, CopyPlan, Fate, Subject};
 use crate::groups;
 use crate::mailbox::{Class, Item};
 use crate::namespace;
-use crate::phone::{EncKind, Incoming};
+use crate::phone::{EncKind, Incoming, Phone};
 use crate::stanza::{self, BadStanza, id_of, jid_attr, str_attr};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ pub(crate) struct Relayed {
     pub(crate) ack: Option<Ack>,
     /// The error it was refused with.
     pub(crate) refused: Option<u16>,
-    /// Copies for phones, to be queued before the ack is sent.
-    pub(crate) phones: Vec<(Arc<Account>, Incoming)>,
+    /// Copies for phones and pretend companions, to be queued before the ack is sent.
+    pub(crate) phones: Vec<(Arc<Phone>, Incoming)>,
 }
 
 /// An ack, and when it goes out.
@@ -118,7 +118,7 @@ fn fan_out(
     sender: &Sender<'_>,
     target: &Arc<Account>,
     envelope: &Envelope<'_, '_>,
-) -> Result<Vec<(Arc<Account>, Incoming)>, BadStanza> {
+) -> Result<Vec<(Arc<Phone>, Incoming)>, BadStanza> {
     let mut phones = Vec::new();
     let mut hand_out = |jid: &Jid, encs: &[NodeRef<'_>]| {
         let account = if target.owns(jid) {
@@ -156,7 +156,7 @@ fn to_device(
     device: u16,
     envelope: &Envelope<'_, '_>,
     encs: &[NodeRef<'_>],
-) -> Option<(Arc<Account>, Incoming)> {
+) -> Option<(Arc<Phone>, Incoming)> {
     let own = account.pn == sender.account.pn;
     if own && device == sender.device {
         return None;
@@ -173,7 +173,7 @@ fn to_device(
     let seen = namespace::seen(sender.account, account, envelope.to.server);
     let from = sender.account.jid(seen).with_device(sender.device);
     let recipient = own.then(|| recipient(envelope, sender)).flatten();
-    if device == 0 {
+    if let Some(player) = account.player(device) {
         let chat = match &recipient {
             Some(recipient) => {
                 core.directory.find(recipient).map_or_else(|| recipient.user.clone(), |account| account.pn.clone())
@@ -191,7 +191,7 @@ fn to_device(
             encs: ciphertexts(encs),
             again,
         };
-        return Some((Arc::clone(account), incoming));
+        return Some((player, incoming));
     }
     let device = account.device(device)?;
     let mut attrs = vec![jid_value("from", &from)];

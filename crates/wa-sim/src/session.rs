@@ -91,8 +91,8 @@ impl Session {
     async fn message(&self, core: &Core, node: &NodeRef<'_>) -> Result<(), BadStanza> {
         let sender = Sender { account: &self.account, device: self.device.id };
         let relayed = relay::relay(core, &sender, node)?;
-        for (account, incoming) in relayed.phones {
-            account.phone().post(Job::Incoming(incoming)).await;
+        for (phone, incoming) in relayed.phones {
+            phone.post(Job::Incoming(incoming)).await;
         }
         if let Some(ack) = relayed.ack {
             self.acknowledge(core, &ack);

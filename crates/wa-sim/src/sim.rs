@@ -218,6 +218,21 @@ impl AccountHandle {
         outcome.await.unwrap_or(false)
     }
 
+    /// Adds a pretend companion, which decrypts and sends receipts; gives its number.
+    pub fn add_device(&self) -> anyhow::Result<u16> {
+        Ok(devices::add_played(&self.core, &self.account)?.id)
+    }
+
+    /// What a pretend companion was shown; `None` when there is no such device or a client plays it.
+    pub fn chats_of(&self, device: u16) -> Option<Vec<ChatView>> {
+        Some(self.account.player(device)?.view().chats())
+    }
+
+    /// How much a pretend companion was shown.
+    pub fn totals_of(&self, device: u16) -> Option<Totals> {
+        Some(self.account.player(device)?.view().totals())
+    }
+
     /// The phone's owner unlinks a companion; false when there is no such device.
     pub fn unlink(&self, device: u16) -> bool {
         devices::unlink(&self.core, &self.account, device)

@@ -164,3 +164,45 @@ async fn people_are_seen_by_the_address_that_the_receiver_uses() {
         assert_eq!(seen, expected, "{migrated:?} {hidden}");
     }
 }
+
+#[tokio::test]
+async fn a_pretend_companion_reads_along_from_when_it_was_added_until_it_is_removed() {
+    let sim = Sim::start(Config::default()).await.unwrap();
+    let (ann, bob) = (sim.account("4915100000001"), sim.account(BOB));
+    let watcher = Companion::link(&sim, "Watcher", None).await;
+    let mut w = watcher.connect(&sim).await;
+    let user = NodeBuilder::new("user").attr("jid", Jid::pn(BOB)).build();
+    let query = NodeBuilder::new("query").children([NodeBuilder::new("devices").build()]).build();
+    let list = NodeBuilder::new("list").children([user]).build();
+    w.iq("u", "usync", "get", vec![NodeBuilder::new("usync").children([query, list]).build()]).await;
+
+    ann.send_text(BOB, "before").await.unwrap();
+    let (status, answer) = http::request(&sim, &format!("POST /admin/accounts/{BOB}/devices"), "").await;
+    assert_eq!((status, answer.as_str()), (201, r#"{"device":1,"jid":"4915100000002:1@s.whatsapp.net"}"#));
+    let news = w.until(|node| node.tag == "notification" && attr(node, "type") == "devices").await;
+    assert!(news.get_optional_child("add").is_some());
+
+    let id = ann.send_text(BOB, "between").await.unwrap();
+    until(|| bob.totals_of(1).unwrap().received == 1 && bob.totals().received == 2).await;
+    let shown = bob.chats_of(1).unwrap()[0].messages[0].clone();
+    assert_eq!((shown.id.as_str(), shown.text.as_deref(), shown.decrypted), (id.as_str(), Some("between"), Some(true)));
+    let from = |address: &str| ann.receipts().iter().any(|receipt| receipt.id == id && receipt.from == address);
+    until(|| from("4915100000002@s.whatsapp.net") && from("4915100000002:1@s.whatsapp.net")).await;
+    let (_, page) = http::request(&sim, &format!("GET /admin/shown?account={BOB}"), "").await;
+    assert!(page.contains(r#""devices":[{"#), "{page}");
+
+    // What the account itself writes is shown there too.
+    bob.send_text(ann.pn(), "mine").await.unwrap();
+    until(|| bob.totals_of(1).unwrap().sent == 1).await;
+
+    // A copy that only this device cannot read: it asks again, alone.
+    sim.faults().add(FaultRule::new(Fault::Corrupt { device: Some(1) }).to(BOB).times(1));
+    ann.send_text(BOB, "twice").await.unwrap();
+    until(|| bob.totals_of(1).unwrap().received == 2).await;
+    assert_eq!((bob.totals_of(1).unwrap().undecryptable, bob.totals().undecryptable), (1, 0));
+
+    assert!(bob.unlink(1));
+    ann.send_text(BOB, "after").await.unwrap();
+    until(|| bob.totals().received == 4).await;
+    assert!(bob.totals_of(1).is_none());
+}

@@ -72,3 +72,31 @@ async fn a_phone_that_asks_again_gets_the_same_message_under_the_same_id() {
     assert_eq!((shown.text.as_deref(), shown.resent_text.as_deref()), (Some("the same"), Some("the same")));
     assert_eq!(bob.totals().reused_counters, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_is_added_while_messages_flow_reads_along_and_one_that_is_removed_does_not() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    let bob = bench.sim.account(BOB);
+    let send = async |content: &str| {
+        let message = text(&bench.env, &jid(BOB), content);
+        alice.link.send(&message).await.unwrap();
+        bench.sink.acked(alice.id, &message.wa_id).await;
+    };
+    send("to the phone alone").await;
+    let device = bob.add_device().unwrap();
+    until("Alice has heard of it", || alice.account.queued(alice.device) == 0).await;
+    let mut sent = 1;
+    // The news and a message may cross; soon every message is for both.
+    while bob.totals_of(device).unwrap().received < 2 {
+        send("to both").await;
+        sent += 1;
+        until("the phone shows it", || bob.totals().received == sent).await;
+        assert!(sent < 50, "the new device gets nothing");
+    }
+    until("the device reads all of it", || bob.totals_of(device).unwrap().undecryptable == 0).await;
+    assert!(bob.unlink(device));
+    send("to the phone again").await;
+    until("the phone shows it", || bob.totals().received == sent + 1).await;
+    assert_eq!((bob.totals().repeated, bob.totals().undecryptable, bob.totals().reused_counters), (0, 0, 0));
+}

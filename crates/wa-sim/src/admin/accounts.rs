@@ -6,7 +6,7 @@ use crate::core::Core;
 use crate::devices;
 use crate::directory::is_number;
 use crate::faults::ReceiptForm;
-use crate::phone::Job;
+use crate::phone::{Job, Phone};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -29,6 +29,7 @@ fn describe(core: &Core, account: &Account) -> Value {
             json!({
                 "id": device.id,
                 "jid": account.jid(Server::Pn).with_device(device.id).to_string(),
+                "pretend": device.player.is_some(),
                 "connected": mailbox.is_connected(),
                 "live": mailbox.is_live(),
                 "queued": mailbox.len(),
@@ -108,13 +109,40 @@ pub(super) async fn create(
 /// `GET /admin/accounts/{pn}/inbox`
 pub(super) async fn inbox(State(core): State<Arc<Core>>, Path(pn): Path<String>) -> Result<Json<Value>, Refusal> {
     let account = find(&core, &pn)?;
-    let view = account.phone().view();
-    Ok(Json(json!({
+    Ok(Json(book(&account, account.phone())))
+}
+
+/// `GET /admin/accounts/{pn}/devices/{device}/inbox`: of a pretend companion.
+pub(super) async fn device_inbox(
+    State(core): State<Arc<Core>>,
+    Path((pn, device)): Path<(String, u16)>,
+) -> Result<Json<Value>, Refusal> {
+    let account = find(&core, &pn)?;
+    let player = account.player(device).ok_or_else(|| Refusal::not_found(format!("nobody plays device {device}")))?;
+    Ok(Json(book(&account, &player)))
+}
+
+fn book(account: &Account, phone: &Phone) -> Value {
+    let view = phone.view();
+    json!({
         "pn": account.pn.as_str(),
+        "device": phone.device(),
         "totals": view.totals(),
         "chats": view.chats(),
         "receipts": view.receipts(),
-    })))
+    })
+}
+
+/// `POST /admin/accounts/{pn}/devices`: links a pretend companion.
+pub(super) async fn add_device(
+    State(core): State<Arc<Core>>,
+    Path(pn): Path<String>,
+) -> Result<(StatusCode, Json<Value>), Refusal> {
+    let account = find(&core, &pn)?;
+    let device = devices::add_played(&core, &account)
+        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let jid = account.jid(Server::Pn).with_device(device.id).to_string();
+    Ok((StatusCode::CREATED, Json(json!({ "device": device.id, "jid": jid }))))
 }
 
 /// `DELETE /admin/accounts/{pn}/inbox`: the phone forgets.

@@ -29,7 +29,9 @@ pub(crate) fn router() -> Router<Arc<Core>> {
         .route("/admin/accounts/{pn}/send", post(accounts::send))
         .route("/admin/accounts/{pn}/read", post(accounts::read))
         .route("/admin/accounts/{pn}/retry", post(accounts::retry))
+        .route("/admin/accounts/{pn}/devices", post(accounts::add_device))
         .route("/admin/accounts/{pn}/devices/{device}", delete(accounts::unlink))
+        .route("/admin/accounts/{pn}/devices/{device}/inbox", get(accounts::device_inbox))
         .route("/admin/accounts/{pn}/disconnect", post(accounts::disconnect))
         .route("/admin/faults", get(faults::list).post(faults::add).delete(faults::clear))
 }

@@ -39,6 +39,16 @@ pub(super) async fn shown(State(core): State<Arc<Core>>, Query(wanted): Query<Wa
 }
 
 fn describe(account: &Account, chat: Option<&str>) -> Value {
+    let devices = account.devices();
+    let companions: Vec<Value> = devices
+        .iter()
+        .filter_map(|device| Some((device.id, device.player.as_ref()?.view())))
+        .map(|(id, view)| json!({ "device": id, "totals": view.totals(), "chats": view.shown(chat) }))
+        .collect();
     let view = account.phone().view();
-    json!({ "pn": account.pn.as_str(), "totals": view.totals(), "chats": view.shown(chat) })
+    let mut shown = json!({ "pn": account.pn.as_str(), "totals": view.totals(), "chats": view.shown(chat) });
+    if !companions.is_empty() {
+        shown["devices"] = Value::Array(companions);
+    }
+    shown
 }

@@ -1,4 +1,5 @@
-//! The pretend phone: device 0 of an account.
+//! The pretend phone: device 0 of an account. A pretend companion is one too, with a number and a proof that the phone
+//! has linked it.
 //!
 //! It is a real Signal endpoint with an identity, a bundle and sessions of its own, and it keeps book
 //! of what it was shown, so that a test can say "every message was shown once, in order, readable".
@@ -14,6 +15,7 @@ pub(crate) mod worker;
 
 use crate::account::{Device, lock};
 use crate::faults::ReceiptForm;
+use crate::prekeys::Bundle;
 use bytes::Bytes;
 use keys::PhoneKeys;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -105,6 +107,9 @@ pub(crate) struct Phone {
     jobs: mpsc::Sender<Job>,
     keys: Arc<PhoneKeys>,
     view: Arc<Mutex<View>>,
+    device: u16,
+    /// Companions only: what other clients check before they write to it.
+    proof: Option<Vec<u8>>,
     /// 0: as configured, 1: off, 2: on.
     receipts: AtomicU8,
 }
@@ -112,10 +117,28 @@ pub(crate) struct Phone {
 impl Phone {
     /// A phone with fresh keys, and the queue its worker reads.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Job>) {
+        Self::with(PhoneKeys::generate(), 0, None)
+    }
+
+    /// A companion with keys of its own.
+    pub(crate) fn companion(keys: PhoneKeys, device: u16, proof: Vec<u8>) -> (Self, mpsc::Receiver<Job>) {
+        Self::with(keys, device, Some(proof))
+    }
+
+    fn with(keys: PhoneKeys, device: u16, proof: Option<Vec<u8>>) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let phone =
-            Self { jobs, keys: Arc::new(PhoneKeys::generate()), view: Arc::default(), receipts: AtomicU8::new(0) };
-        (phone, queue)
+        let (keys, view, receipts) = (Arc::new(keys), Arc::default(), AtomicU8::new(0));
+        (Self { jobs, keys, view, device, proof, receipts }, queue)
+    }
+
+    /// 0, or the companion's number.
+    pub(crate) fn device(&self) -> u16 {
+        self.device
+    }
+
+    /// A bundle for one sender.
+    pub(crate) fn bundle(&self) -> Bundle {
+        Bundle { device_identity: self.proof.clone(), ..self.keys.bundle() }
     }
 
     pub(crate) fn keys(&self) -> &Arc<PhoneKeys> {

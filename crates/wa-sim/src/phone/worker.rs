@@ -4,7 +4,7 @@ use super::counters::{Counters, Use, Verdict};
 use super::outgoing::{self, AppStateKey};
 use super::signal::{Endpoint, Sealed};
 use super::view::Arrival;
-use super::{EncKind, Incoming, Job, RetryRequest};
+use super::{EncKind, Incoming, Job, Phone, RetryRequest};
 use crate::account::{Account, Device};
 use crate::config::Phones;
 use crate::core::Core;
@@ -31,15 +31,15 @@ const KEYS_FROM: u32 = 2;
 const MAX_RETRYING: usize = 10_000;
 
 /// Runs until the account or the simulator is gone.
-pub(crate) async fn run(core: Weak<Core>, account: Weak<Account>, mut jobs: mpsc::Receiver<Job>) {
+pub(crate) async fn run(core: Weak<Core>, account: Weak<Account>, phone: Weak<Phone>, mut jobs: mpsc::Receiver<Job>) {
     let mut state: Option<State> = None;
     while let Some(job) = jobs.recv().await {
-        let (Some(core), Some(account)) = (core.upgrade(), account.upgrade()) else {
+        let (Some(core), Some(account), Some(phone)) = (core.upgrade(), account.upgrade(), phone.upgrade()) else {
             return;
         };
         // Most accounts of a large run never get here, so their phones hold no session store.
-        let state = state.get_or_insert_with(|| State::new(&account));
-        Worker { core, account, state }.handle(job).await;
+        let state = state.get_or_insert_with(|| State::new(&phone));
+        Worker { core, account, phone, state }.handle(job).await;
     }
 }
 
@@ -66,9 +66,9 @@ enum Opened {
 }
 
 impl State {
-    fn new(account: &Account) -> Self {
+    fn new(phone: &Phone) -> Self {
         Self {
-            signal: Endpoint::new(account.phone().keys()),
+            signal: Endpoint::new(phone.keys()),
             app_state_key: AppStateKey::generate(),
             sent: VecDeque::new(),
             retries: HashMap::new(),
@@ -80,6 +80,7 @@ impl State {
 struct Worker<'s> {
     core: Arc<Core>,
     account: Arc<Account>,
+    phone: Arc<Phone>,
     state: &'s mut State,
 }
 
@@ -97,7 +98,7 @@ impl Worker<'_> {
                 }
             }
             Job::Receipt { ids, from, kind } => {
-                self.account.phone().view().record_receipt(&ids, &from, kind.as_deref());
+                self.phone.view().record_receipt(&ids, &from, kind.as_deref());
             }
             Job::SendText { to, text, id, done } => {
                 let outcome = self.send_text(&to, &text, id).await;
@@ -105,7 +106,7 @@ impl Worker<'_> {
                 let _ = done.send(outcome);
             }
             Job::Read { chat, ids, done } => {
-                let unread = self.account.phone().view().take_unread(chat.as_deref(), ids.as_deref());
+                let unread = self.phone.view().take_unread(chat.as_deref(), ids.as_deref());
                 let count = unread.iter().map(|(_, _, ids)| ids.len()).sum();
                 for (chat, from, ids) in unread {
                     receipts::read_by_phone(&self.core, &self.account, &chat, &from, ids);
@@ -122,21 +123,21 @@ impl Worker<'_> {
 
     async fn show(&mut self, incoming: &Incoming) {
         if self.core.config.phones == Phones::Count {
-            self.account.phone().view().record(incoming, Arrival::Unopened);
+            self.phone.view().record(incoming, Arrival::Unopened);
             self.confirm(incoming);
             return;
         }
         let message = match self.open(incoming).await {
             Opened::Message(message) => message,
-            Opened::Repeat if self.account.phone().view().knows(incoming) => {
-                self.account.phone().view().record(incoming, Arrival::Repeat);
+            Opened::Repeat if self.phone.view().knows(incoming) => {
+                self.phone.view().record(incoming, Arrival::Repeat);
                 self.confirm(incoming);
                 return;
             }
             // A repeated key request: answered the first time.
             Opened::Repeat => return,
             Opened::Nothing => {
-                self.account.phone().view().record(incoming, Arrival::Unreadable);
+                self.phone.view().record(incoming, Arrival::Unreadable);
                 self.ask_again(incoming);
                 return;
             }
@@ -150,10 +151,10 @@ impl Worker<'_> {
             if protocol.r#type == Some(protocol_message::Type::APP_STATE_SYNC_KEY_REQUEST) && incoming.from_me {
                 self.share_key(incoming.from.device).await;
             }
-            self.account.phone().view().record_peer();
+            self.phone.view().record_peer();
         } else {
             let (kind, text) = describe(shown);
-            self.account.phone().view().record(incoming, Arrival::Readable { kind, text });
+            self.phone.view().record(incoming, Arrival::Readable { kind, text });
         }
         self.confirm(incoming);
     }
@@ -175,7 +176,7 @@ impl Worker<'_> {
                     continue;
                 }
                 Verdict::Repeat => continue,
-                Verdict::Reused => self.account.phone().view().record_reuse(),
+                Verdict::Reused => self.phone.view().record_reuse(),
             }
             let plain = match kind {
                 EncKind::SenderKey => {
@@ -214,8 +215,8 @@ impl Worker<'_> {
 
     /// The delivery receipt of a phone that is switched on.
     fn confirm(&self, incoming: &Incoming) {
-        if !incoming.from_me && self.account.phone().sends_receipts(self.core.config.phone_receipts) {
-            receipts::delivered_to_phone(&self.core, &self.account, incoming);
+        if !incoming.from_me && self.phone.sends_receipts(self.core.config.phone_receipts) {
+            receipts::delivered_to_phone(&self.core, &self.account, &self.phone, incoming);
         }
     }
 
@@ -232,15 +233,15 @@ impl Worker<'_> {
     }
 
     fn send_retry(&self, incoming: &Incoming, count: u32, form: Option<ReceiptForm>) {
-        let phone = self.account.phone();
+        let phone = &self.phone;
         phone.view().record_retry(&incoming.chat, &incoming.id, incoming.from_me);
-        let bundle = (count >= KEYS_FROM).then(|| phone.keys().bundle());
-        receipts::retry_by_phone(&self.core, &self.account, incoming, count, bundle.as_ref(), form);
+        let bundle = (count >= KEYS_FROM).then(|| phone.bundle());
+        receipts::retry_by_phone(&self.core, (&self.account, phone), incoming, count, bundle.as_ref(), form);
     }
 
     /// A retry receipt for a message that was read without trouble.
     fn claim_unread(&self, chat: &str, id: &str, form: Option<ReceiptForm>, count: u32) -> bool {
-        let Some((from, from_me, t)) = self.account.phone().view().origin(chat, id) else {
+        let Some((from, from_me, t)) = self.phone.view().origin(chat, id) else {
             return false;
         };
         let claimed = Incoming {
@@ -299,7 +300,7 @@ impl Worker<'_> {
             again: 0,
         };
         let (kind, text) = ("text".to_owned(), Some(text.to_owned()));
-        self.account.phone().view().record(&mine, Arrival::Readable { kind, text });
+        self.phone.view().record(&mine, Arrival::Readable { kind, text });
         Ok(id)
     }
 
@@ -338,8 +339,8 @@ impl Worker<'_> {
     fn relay(&self, node: &Node) -> Result<(), String> {
         let sender = Sender { account: &self.account, device: 0 };
         let relayed = relay::relay(&self.core, &sender, &node.as_node_ref()).map_err(|bad| bad.to_string())?;
-        for (account, incoming) in relayed.phones {
-            if !account.phone().try_post(Job::Incoming(incoming)) {
+        for (phone, incoming) in relayed.phones {
+            if !phone.try_post(Job::Incoming(incoming)) {
                 return Err("the other phone is too far behind".into());
             }
         }
