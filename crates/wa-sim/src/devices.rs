@@ -33,9 +33,9 @@ pub(crate) fn add_played(core: &Core, account: &Arc<Account>) -> Result<Arc<Devi
     let keys = PhoneKeys::generate();
     let identity = crypto::raw(&keys.identity().public_key);
     let adv_secret_key = crypto::random();
-    let signer = account.phone().keys().identity();
+    let primary = account.phone().keys().identity();
     let now = core.clock.secs();
-    let signed = adv::sign(signer, account.raw_id, u32::from(index), now, &identity, &adv_secret_key)?;
+    let signed = adv::sign(primary, account.raw_id, u32::from(index), now, &identity, &adv_secret_key)?;
     // The companion's half is done by the clients' own code.
     let state = DeviceState { identity_key: keys.identity().clone(), noise_key: crypto::key_pair(), adv_secret_key };
     let (answer, _) = PairUtils::do_pair_crypto(&state, &signed.container).map_err(|_| PlayError::Proof)?;

@@ -86,17 +86,17 @@ async fn a_device_that_is_added_while_messages_flow_reads_along_and_one_that_is_
     send("to the phone alone").await;
     let device = bob.add_device().unwrap();
     until("Alice has heard of it", || alice.account.queued(alice.device) == 0).await;
-    let mut sent = 1;
+    let mut total = 1;
     // The news and a message may cross; soon every message is for both.
     while bob.totals_of(device).unwrap().received < 2 {
         send("to both").await;
-        sent += 1;
-        until("the phone shows it", || bob.totals().received == sent).await;
-        assert!(sent < 50, "the new device gets nothing");
+        total += 1;
+        until("the phone shows it", || bob.totals().received == total).await;
+        assert!(total < 50, "the new device gets nothing");
     }
     until("the device reads all of it", || bob.totals_of(device).unwrap().undecryptable == 0).await;
     assert!(bob.unlink(device));
     send("to the phone again").await;
-    until("the phone shows it", || bob.totals().received == sent + 1).await;
+    until("the phone shows it", || bob.totals().received == total + 1).await;
     assert_eq!((bob.totals().repeated, bob.totals().undecryptable, bob.totals().reused_counters), (0, 0, 0));
 }
