@@ -120,6 +120,10 @@ pub struct Message {
     pub client_reference: Option<String>,
     /// How far it came, and why it failed if it did.
     pub progress: Progress,
+    /// When it is, or was, to be queued; absent where it was queued at once.
+    pub send_at: Option<Timestamp>,
+    /// When it fails, or would have failed, unless it is handed to the network before.
+    pub expires_at: Option<Timestamp>,
     /// When it was accepted or received.
     pub created_at: Timestamp,
     /// When its row last changed.

@@ -71,6 +71,8 @@ fn message(env: &Env, tenant: TenantId, session: SessionId, chat: u32) -> NewOut
         to,
         content: Content::Text { text: "Your parcel arrives today between 14:00 and 15:00.".to_owned() },
         client_reference: None,
+        send_at: None,
+        expires_at: None,
         created_at: env.now(),
     }
 }

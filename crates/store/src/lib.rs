@@ -30,8 +30,8 @@ pub use api_keys::{ApiKeyHash, NewApiKey};
 pub use error::StoreError;
 pub use keys::{KeyEntry, KeyKind, KeyStore};
 pub use messages::{
-    AcceptOutcome, Evidence, EvidenceOutcome, InboundOutcome, MessageFilter, MessageRef, NewIdempotency, NewInbound,
-    NewOutbound, OutboxMessage, StoredStatus,
+    AcceptOutcome, DueMessages, Evidence, EvidenceOutcome, ExpiredMessage, ExpiryTimes, InboundOutcome, MessageFilter,
+    MessageRef, NewIdempotency, NewInbound, NewOutbound, OutboxMessage, StoredStatus,
 };
 pub use page::{Page, PageRequest};
 pub use sessions::{NewSession, SessionChange};

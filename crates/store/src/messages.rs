@@ -8,6 +8,7 @@ mod accept;
 mod advance;
 mod claim;
 mod event_data;
+mod expiry;
 mod idempotency;
 mod list;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod plans;
 mod receive;
 mod record;
 mod row;
+mod schedule;
 
 use waypost_domain::{
     Content, Direction, Failure, IdempotencyKey, Jid, Message, MessageId, MessageStatus, SessionId, StatusChange,
@@ -24,9 +26,11 @@ use waypost_domain::{
 pub(crate) use accept::{AcceptRows, PendingAccept, accept};
 pub(crate) use advance::fail_waiting;
 pub(crate) use claim::{Claim, claim};
+pub use expiry::{ExpiredMessage, ExpiryTimes};
 pub use idempotency::NewIdempotency;
 pub(crate) use receive::{InboundRows, receive};
 pub(crate) use record::record;
+pub use schedule::DueMessages;
 
 use crate::{Page, PageRequest, Store, StoreError, writer::Request};
 
@@ -34,7 +38,7 @@ use crate::{Page, PageRequest, Store, StoreError, writer::Request};
 /// it.
 const OPEN: &str = "status IN ('scheduled', 'queued', 'sending')";
 
-/// An outbound message to be written with status `queued`.
+/// An outbound message to be written: with status `scheduled` where its `send_at` is still to come, else `queued`.
 #[derive(Debug, Clone)]
 pub struct NewOutbound {
     /// Its id.
@@ -53,8 +57,22 @@ pub struct NewOutbound {
     pub content: Content,
     /// The caller's own reference.
     pub client_reference: Option<String>,
+    /// When it is to be queued.
+    pub send_at: Option<Timestamp>,
+    /// When it fails unless it was handed to the network before.
+    pub expires_at: Option<Timestamp>,
     /// When it was accepted.
     pub created_at: Timestamp,
+}
+
+impl NewOutbound {
+    fn status(&self) -> MessageStatus {
+        if self.send_at.is_some_and(|at| at > self.created_at) {
+            MessageStatus::Scheduled
+        } else {
+            MessageStatus::Queued
+        }
+    }
 }
 
 /// What came of accepting a message.
@@ -83,6 +101,8 @@ pub struct OutboxMessage {
     pub remote_jid: Jid,
     /// What it carries.
     pub content: Content,
+    /// From when on it may not be handed to the network any more.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// An inbound message to be written.
@@ -183,7 +203,7 @@ pub struct MessageFilter {
 }
 
 impl Store {
-    /// Writes an outbound message with status `queued`, its timeline and its event. Returns after the commit, which
+    /// Writes an outbound message, its timeline and, where it is queued, its event. Returns after the commit, which
     /// it shares with whatever else waits to be written. [`StoreError::Duplicate`] never happens for fresh ids.
     pub async fn accept_message(&self, message: NewOutbound) -> Result<(), StoreError> {
         let rows = AcceptRows::new(&message, None, self.env().new_id());
@@ -224,8 +244,27 @@ impl Store {
         }
     }
 
-    /// Claims up to `limit` queued messages of a session in the order of acceptance, leaving out the chats in `busy`:
-    /// marks them `sending` and returns them, oldest first, after the commit.
+    /// Queues some of the messages that are due at `now`, in the order of their `sendAt` and then of acceptance.
+    pub async fn queue_due_system(&self, now: Timestamp) -> Result<DueMessages, StoreError> {
+        self.writer().change(now, |tx, now| Box::pin(schedule::queue_due(tx, *now))).await
+    }
+
+    /// When the next open message expires. One that was handed over, or may have been, has `grace` beyond its expiry.
+    pub async fn next_expiry_system(&self, grace: std::time::Duration) -> Result<Option<Timestamp>, StoreError> {
+        expiry::next(self.read(), grace).await
+    }
+
+    /// Fails some of the messages that have expired. None where there are no more.
+    pub async fn fail_expired_system(&self, times: ExpiryTimes) -> Result<Vec<ExpiredMessage>, StoreError> {
+        let found = expiry::find(self.read(), times).await?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.writer().change(found, move |tx, found| Box::pin(expiry::fail(tx, found, times))).await
+    }
+
+    /// Claims up to `limit` queued messages of a session in the order of acceptance, leaving out the chats in `busy`
+    /// and what has expired: marks them `sending` and returns them, oldest first, after the commit.
     pub async fn claim_queued_system(
         &self,
         session: SessionId,

@@ -6,6 +6,7 @@
 
 mod m0001_accounts_sessions_messages;
 mod m0002_idempotency;
+mod m0003_schedule;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -22,7 +23,11 @@ struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_accounts_sessions_messages::Migration), Box::new(m0002_idempotency::Migration)]
+        vec![
+            Box::new(m0001_accounts_sessions_messages::Migration),
+            Box::new(m0002_idempotency::Migration),
+            Box::new(m0003_schedule::Migration),
+        ]
     }
 }
 

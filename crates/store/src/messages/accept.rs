@@ -1,7 +1,7 @@
-//! Accepting: an outbound message becomes a row with status `queued`.
+//! Accepting: an outbound message becomes a row, `queued` or `scheduled`.
 
 use sea_orm::Value;
-use waypost_domain::{Direction, EventId, EventType, MessageStatus, TimelineEntry};
+use waypost_domain::{Direction, EventId, EventType, TimelineEntry};
 
 use super::{AcceptOutcome, NewIdempotency, NewOutbound, event_data::MessageData, idempotency, idempotency::KeyRow};
 use crate::{
@@ -11,13 +11,14 @@ use crate::{
     writer::{Pending, Tx},
 };
 
-const COLUMNS: usize = 14;
+const COLUMNS: usize = 16;
 
 /// The rows of an accepted message, made ready by the caller so that the writer only copies them.
 #[derive(Debug)]
 pub(crate) struct AcceptRows {
     message: [Value; COLUMNS],
-    event: NewEvent,
+    /// Tells that it is queued, where it is.
+    event: Option<NewEvent>,
     /// What makes it the only one with its key.
     pub(super) key: Option<KeyRow>,
 }
@@ -28,30 +29,31 @@ pub(crate) type PendingAccept = Pending<Box<AcceptRows>, AcceptOutcome>;
 impl AcceptRows {
     pub fn new(message: &NewOutbound, once: Option<NewIdempotency>, event_id: EventId) -> Self {
         let at = message.created_at;
+        let status = message.status();
         let remote_jid = message.remote_jid.to_string();
-        let kind = message.content.kind().as_str();
+        let content_kind = message.content.kind().as_str();
         let data = MessageData {
             id: message.id,
             session_id: message.session_id,
-            status: MessageStatus::Queued,
+            status,
             direction: Direction::Outbound,
             to: Some(&message.to),
             remote_jid: &remote_jid,
-            kind,
+            kind: content_kind,
             client_reference: message.client_reference.as_deref(),
             error: None,
             received: None,
             at,
         };
-        let event = NewEvent {
+        let event = EventType::for_message(status).map(|kind| NewEvent {
             id: event_id,
             tenant_id: message.tenant_id,
             session_id: Some(message.session_id),
-            kind: EventType::MessageQueued,
+            kind,
             data: sql::json(&data),
             created_at: at,
-        };
-        let queued = TimelineEntry { status: MessageStatus::Queued, at, reason: None };
+        });
+        let step = TimelineEntry { status, at, reason: None };
         let key = once.map(|once| KeyRow::new(message.tenant_id, message.id, at, once));
         let message = [
             message.id.as_uuid().into(),
@@ -61,13 +63,15 @@ impl AcceptRows {
             message.wa_id.as_str().into(),
             remote_jid.into(),
             sql::free_text(&message.to),
-            kind.into(),
+            content_kind.into(),
             sql::json(&message.content).into(),
             sql::optional_free_text(message.client_reference.as_deref()),
-            MessageStatus::Queued.as_str().into(),
+            status.as_str().into(),
+            sql::optional_time(message.send_at),
+            sql::optional_time(message.expires_at),
             at.as_millis().into(),
             at.as_millis().into(),
-            sql::json(&queued).into(),
+            sql::json(&step).into(),
         ];
         Self { message, event, key }
     }
@@ -81,12 +85,12 @@ pub(crate) async fn accept(tx: &Tx, mut requests: Vec<&mut PendingAccept>) -> Re
     for chunk in sql::chunks(&requests) {
         let sql = format!(
             "INSERT INTO messages (id, tenant_id, session_id, direction, wa_id, remote_jid, recipient, kind, content,
-             client_reference, status, created_at, updated_at, timeline) VALUES {}",
+             client_reference, status, send_at, expires_at, created_at, updated_at, timeline) VALUES {}",
             sql::tuples(1, chunk.len(), COLUMNS)
         );
         tx.execute(sql, chunk.iter().flat_map(|request| request.input.message.clone()).collect()).await?;
     }
-    let events: Vec<NewEvent> = requests.iter().map(|request| request.input.event.clone()).collect();
+    let events: Vec<NewEvent> = requests.iter().filter_map(|request| request.input.event.clone()).collect();
     events::append(tx, &events).await?;
     for request in requests {
         request.outcome = Some(AcceptOutcome::Accepted);

@@ -29,7 +29,7 @@ pub(super) const STANDING: &str = "m.seq, m.id, m.tenant_id, m.session_id, m.dir
 pub(super) struct Standing {
     seq: i64,
     pub id: MessageId,
-    tenant_id: TenantId,
+    pub tenant_id: TenantId,
     pub session_id: SessionId,
     direction: Direction,
     recipient: Option<String>,
@@ -60,6 +60,10 @@ impl Standing {
             },
             steps: String::new(),
         })
+    }
+
+    pub const fn status(&self) -> MessageStatus {
+        self.progress.status
     }
 
     fn event(&self, kind: EventType, at: Timestamp, tx: &Tx) -> NewEvent {
@@ -95,6 +99,10 @@ pub(super) struct Movement {
 }
 
 impl Movement {
+    pub const fn of(messages: Vec<Standing>) -> Self {
+        Self { messages, events: Vec::new() }
+    }
+
     /// Applies one change to the message at `index`.
     pub fn advance(
         &mut self,
@@ -172,7 +180,7 @@ pub(crate) async fn fail_waiting(
             return Ok(failed);
         };
         behind = last.seq;
-        let mut movement = Movement { messages, events: Vec::new() };
+        let mut movement = Movement::of(messages);
         for index in 0..movement.messages.len() {
             if let EvidenceOutcome::Advanced(_) = movement.advance(index, &change, now, None, tx) {
                 failed += 1;

@@ -11,7 +11,7 @@ use crate::{
 };
 
 const TABLE: &str = "messages";
-const COLUMNS: &str = "seq, id, tenant_id, wa_id, remote_jid, content";
+const COLUMNS: &str = "seq, id, tenant_id, wa_id, remote_jid, content, expires_at";
 
 /// What to claim.
 #[derive(Debug)]
@@ -57,13 +57,14 @@ async fn claim_one(tx: &Tx, claim: &Claim) -> Result<Vec<OutboxMessage>, StoreEr
     Ok(messages)
 }
 
-/// The outer `status = 'queued'` says once more what the inner one found, so that the claim holds by itself.
+/// What has expired is not claimed; [`super::expiry`] fails it. The outer `status = 'queued'` says once more what the inner one found, so that the claim holds by itself.
 pub(super) fn claim_sql(busy: usize) -> String {
     let not_busy = if busy == 0 { String::new() } else { format!("AND remote_jid NOT IN ({})", sql::list(5, busy)) };
     format!(
         "UPDATE messages SET status = 'sending', on_wire = TRUE, updated_at = $3, timeline = timeline || $4
          WHERE status = 'queued' AND seq IN (
              SELECT seq FROM messages WHERE session_id = $1 AND status = 'queued' AND {OPEN} {not_busy}
+             AND (expires_at IS NULL OR expires_at > $3)
              ORDER BY seq LIMIT $2
          ) RETURNING {COLUMNS}"
     )
@@ -90,6 +91,7 @@ fn outbox_message(row: &Row) -> Result<OutboxMessage, StoreError> {
         wa_id: WaMessageId::from(row.get::<String>(TABLE, 3)?),
         remote_jid: row.name(TABLE, 4, |jid| jid.parse().ok())?,
         content: sql::from_json(TABLE, &content)?,
+        expires_at: row.optional_time(TABLE, 6)?,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use waypost_domain::Env;
 
-use super::{advance, claim, list, record};
+use super::{advance, claim, expiry, list, record, schedule};
 use crate::{MasterKey, Store, StoreConfig};
 
 #[tokio::test]
@@ -24,6 +24,10 @@ async fn every_statement_of_the_hot_path_goes_by_an_index() {
         (record::by_wire_sql(8), "SEARCH m USING INDEX messages_on_wire (session_id=? AND wa_id=?)"),
         (advance::update_sql(8), by_rowid),
         (advance::waiting_sql(), "SEARCH m USING INDEX messages_open (session_id=?"),
+        (schedule::due_sql(), "SEARCH m USING INDEX messages_scheduled (send_at<?)"),
+        (schedule::next_sql().to_owned(), "SCAN messages USING COVERING INDEX messages_scheduled"),
+        (expiry::next_sql(), "messages USING COVERING INDEX messages_open"),
+        (expiry::find_sql(), "SCAN messages USING COVERING INDEX messages_open"),
         (list::queued_sql(), "SCAN messages USING COVERING INDEX messages_open"),
     ] {
         let plan = store.read().all(format!("EXPLAIN QUERY PLAN {sql}"), Vec::new()).await.unwrap();

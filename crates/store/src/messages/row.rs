@@ -10,7 +10,8 @@ use crate::{
 const TABLE: &str = "messages";
 
 pub(super) const COLUMNS: &str = "seq, id, tenant_id, session_id, direction, wa_id, remote_jid, recipient, sender,
-    push_name, content, client_reference, status, failure, created_at, updated_at, timeline";
+    push_name, content, client_reference, status, failure, created_at, updated_at, timeline, send_at,
+    expires_at";
 
 /// Reads a row of [`COLUMNS`].
 pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
@@ -36,6 +37,8 @@ pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
             status: row.name(TABLE, 12, MessageStatus::parse)?,
             failure: failure.map(|text| sql::from_json(TABLE, &text)).transpose()?,
         },
+        send_at: row.optional_time(TABLE, 17)?,
+        expires_at: row.optional_time(TABLE, 18)?,
         created_at: row.time(TABLE, 14)?,
         updated_at: row.time(TABLE, 15)?,
         timeline: timeline.lines().map(|line| sql::from_json(TABLE, line)).collect::<Result<_, _>>()?,

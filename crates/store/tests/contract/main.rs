@@ -17,5 +17,6 @@ mod keys;
 mod lists;
 mod messages;
 mod opening;
+mod schedule;
 mod sessions;
 mod writer;

@@ -151,6 +151,8 @@ impl TestDatabase {
             remote_jid: jid(to),
             content: Content::Text { text: "Hello".to_owned() },
             client_reference: None,
+            send_at: None,
+            expires_at: None,
             created_at: self.tick(),
         }
     }
