@@ -39,6 +39,8 @@ pub struct GatewayConfig {
     pub ack_timeout: Duration,
     /// How often a message is sent in all before it fails with `NO_ACK`.
     pub send_attempts: u32,
+    /// How long after its accept or its `sendAt` a message expires that does not say itself; none for never.
+    pub message_expiry: Option<Duration>,
     /// The most sessions a tenant may have; none for no limit.
     pub max_sessions_per_tenant: Option<u32>,
     /// How many logins may be tried a minute.
@@ -54,6 +56,7 @@ impl Default for GatewayConfig {
             refresh_token_life: Duration::from_hours(30 * 24),
             ack_timeout: Duration::from_secs(30),
             send_attempts: 3,
+            message_expiry: Some(Duration::from_hours(24)),
             max_sessions_per_tenant: None,
             login_limits: LoginLimits::default(),
         }
@@ -76,6 +79,10 @@ pub(crate) struct Inner {
     pub(crate) sessions: live::Directory,
     /// The way from the network's word to rows.
     pub(crate) recorder: loops::record::Recorder,
+    /// Rings when a scheduled message is due.
+    pub(crate) due: loops::Alarm,
+    /// Rings when a message may have expired.
+    pub(crate) expiry: loops::Alarm,
     /// Held while a session is counted and created, where there is a limit to keep.
     pub(crate) creation: tokio::sync::Mutex<()>,
     /// The tasks of sessions with work to do.
@@ -125,6 +132,8 @@ impl Gateway {
             auth,
             sessions: live::Directory::default(),
             recorder: loops::record::Recorder::default(),
+            due: loops::Alarm::default(),
+            expiry: loops::Alarm::default(),
             creation: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -1,9 +1,13 @@
-//! The loops that carry rows onward: dispatch, record, supervise, retention.
+//! The loops that carry rows onward: schedule, dispatch, record, expire, supervise, retention.
 
+mod alarm;
 pub(crate) mod dispatch;
+mod expire;
 pub(crate) mod record;
 mod retention;
 mod run;
+mod schedule;
 mod supervise;
 
+pub(crate) use alarm::Alarm;
 pub use run::Loops;

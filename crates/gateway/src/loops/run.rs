@@ -6,7 +6,7 @@ use futures::future::join_all;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{retention, supervise};
+use super::{expire, retention, schedule, supervise};
 use crate::{Gateway, GatewayError};
 
 /// How long send calls that are under way may take to end.
@@ -45,11 +45,13 @@ impl Gateway {
             async move {
                 let resume = supervise::resume(&inner);
                 let retention = retention::run(&inner);
+                let schedule = schedule::run(&inner);
+                let expire = expire::run(&inner);
                 let stop = async {
                     shutdown.cancelled().await;
                     stopping.cancel();
                 };
-                tokio::join!(resume, retention, stop);
+                tokio::join!(resume, retention, schedule, expire, stop);
             }
         });
         Ok(Loops { gateway: self.clone(), supervision, recorder, closing })

@@ -5,18 +5,22 @@
 //! - the message's id on the wire is drawn here and stored in the same commit (promise 2);
 //! - of the requests with one `Idempotency-Key`, however they come, one becomes a message; the others get its answer,
 //!   whatever has become of its session meanwhile (promise 5);
+//! - a message is queued when its `sendAt` comes and fails when its `expiresAt` does ([`crate::loops`]);
 //! - a session of another tenant is answered exactly as one that does not exist (promise 9).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use waypost_domain::{
     Content, Failure, FailureCode, IdempotencyKey, MessageId, MessageStatus, Recipient, SessionId, SessionStatus,
-    TenantId,
+    TenantId, Timestamp,
 };
 use waypost_store::{AcceptOutcome, NewIdempotency, NewOutbound};
 
-use crate::{Gateway, GatewayError, Inner, live::LiveSession, loops::dispatch};
+use crate::{FieldErrors, Gateway, GatewayError, Inner, live::LiveSession, loops::dispatch};
+
+/// How far ahead a message may be scheduled.
+const FARTHEST: Duration = Duration::from_hours(35 * 24);
 
 /// A message that a caller wants to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,10 @@ pub struct SendMessage {
     pub client_reference: Option<String>,
     /// Whether to refuse (`WHATSAPP_UNAVAILABLE`) instead of queueing while the session is not connected.
     pub require_connected: bool,
+    /// When it is to be sent; none for now.
+    pub send_at: Option<Timestamp>,
+    /// When it fails unless it was handed to the network before; none for the default.
+    pub expires_at: Option<Timestamp>,
     /// What makes it the only one of its kind, where the caller asked for that.
     pub idempotency: Option<Idempotency>,
 }
@@ -49,7 +57,7 @@ pub struct Idempotency {
 pub struct Accepted {
     /// The message's id.
     pub id: MessageId,
-    /// Its status: `queued`.
+    /// Its status: `queued`, or `scheduled` where its time is still to come.
     pub status: MessageStatus,
     /// What `data.to` echoes.
     pub to: String,
@@ -73,10 +81,12 @@ impl Gateway {
         if message.require_connected {
             require_connected(&session)?;
         }
-        // Wakes the dispatcher also where the caller goes away while the row is being committed.
-        let _wake = Wake { inner, session: &session };
+        let now = inner.env.now();
+        let times = Times::of(&message, now, inner.config.message_expiry)?;
+        // Wakes the loops also where the caller goes away while the row is being committed.
+        let _wake = Wake { inner, session: &session, times };
         let to = message.to.echo();
-        let accepted = Accepted { id: inner.env.new_id(), status: MessageStatus::Queued, to, replayed: false };
+        let accepted = Accepted { id: inner.env.new_id(), status: times.status(now), to, replayed: false };
         let outbound = NewOutbound {
             id: accepted.id,
             tenant_id: tenant,
@@ -86,7 +96,9 @@ impl Gateway {
             remote_jid: message.to.to_jid(),
             content: message.content,
             client_reference: message.client_reference,
-            created_at: inner.env.now(),
+            send_at: times.send_at,
+            expires_at: times.expires_at,
+            created_at: now,
         };
         if let Some(once) = message.idempotency {
             let answer = serde_json::to_string(&accepted).map_err(|error| GatewayError::Internal(error.to_string()))?;
@@ -128,14 +140,57 @@ fn again(earlier: AcceptOutcome) -> Result<Accepted, GatewayError> {
     }
 }
 
-/// Wakes a session's dispatcher when it is dropped.
+/// When a message is to leave, and until when it may.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    send_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+}
+
+impl Times {
+    /// Checks what the caller wants. Here and not where the request is read, because a request that is repeated with
+    /// its key gets its answer also when its times are over.
+    fn of(message: &SendMessage, now: Timestamp, default_expiry: Option<Duration>) -> Result<Self, GatewayError> {
+        let mut errors = BTreeMap::new();
+        let latest = now.plus(FARTHEST);
+        // Callers' clocks and ours may differ by less than the second that most of them write.
+        let this_second = Timestamp::from_secs(now.as_millis().div_euclid(1000));
+        if message.send_at.is_some_and(|at| at < this_second || at > latest) {
+            errors.insert("sendAt".to_owned(), format!("Must be from now to 35 days ahead: {now} to {latest}"));
+        }
+        let leaves = message.send_at.unwrap_or(now).max(now);
+        let expires_at = message.expires_at.or_else(|| default_expiry.map(|expiry| leaves.plus(expiry)));
+        if message.expires_at.is_some_and(|at| at <= now) {
+            errors.insert("expiresAt".to_owned(), format!("Must be in the future. It is {now}"));
+        } else if message.expires_at.is_some_and(|at| at <= leaves) {
+            errors.insert("expiresAt".to_owned(), "Must be after sendAt".to_owned());
+        }
+        if !errors.is_empty() {
+            return Err(GatewayError::Validation(FieldErrors(errors)));
+        }
+        Ok(Self { send_at: message.send_at, expires_at })
+    }
+
+    fn status(&self, now: Timestamp) -> MessageStatus {
+        if self.send_at.is_some_and(|at| at > now) { MessageStatus::Scheduled } else { MessageStatus::Queued }
+    }
+}
+
+/// Wakes what carries a message onward when it is dropped.
 struct Wake<'a> {
     inner: &'a Arc<Inner>,
     session: &'a Arc<LiveSession>,
+    times: Times,
 }
 
 impl Drop for Wake<'_> {
     fn drop(&mut self) {
+        if let Some(at) = self.times.send_at {
+            self.inner.due.set(at);
+        }
+        if let Some(at) = self.times.expires_at {
+            self.inner.expiry.set(at);
+        }
         if self.session.connection().is_some() {
             dispatch::wake(self.inner, self.session);
         }

@@ -1,6 +1,7 @@
-//! Messages: accept, get, list.
+//! Messages: accept, cancel, get, list.
 
 mod accept;
+mod cancel;
 mod get;
 mod list;
 

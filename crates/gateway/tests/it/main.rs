@@ -5,6 +5,7 @@
 
 mod deletion;
 mod inbound;
+mod life;
 mod network;
 mod order;
 mod restart;

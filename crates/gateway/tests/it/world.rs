@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use waypost_domain::{
     Content, EngineKind, Env, Message, MessageId, MessageStatus, Role, Session, SessionId, SessionStatus, Tenant,
-    TenantId, User,
+    TenantId, Timestamp, User,
 };
 use waypost_gateway::{Gateway, GatewayConfig, GatewayError, loops::Loops, messages::SendMessage};
 use waypost_store::{MasterKey, NewAccount, Store, StoreConfig};
@@ -102,14 +102,20 @@ impl World {
         text: &str,
         require_connected: bool,
     ) -> Result<MessageId, GatewayError> {
-        let message = SendMessage {
-            session_id,
-            to: to.parse().unwrap(),
-            content: Content::Text { text: text.to_owned() },
-            client_reference: None,
-            require_connected,
-            idempotency: None,
-        };
+        let message = SendMessage { require_connected, ..text_message(session_id, to, text) };
+        self.gateway.accept_message(self.tenant, message).await.map(|accepted| accepted.id)
+    }
+
+    /// Accepts a text with times of its own.
+    pub async fn send_at(
+        &self,
+        session_id: SessionId,
+        to: &str,
+        text: &str,
+        send_at: Option<Timestamp>,
+        expires_at: Option<Timestamp>,
+    ) -> Result<MessageId, GatewayError> {
+        let message = SendMessage { send_at, expires_at, ..text_message(session_id, to, text) };
         self.gateway.accept_message(self.tenant, message).await.map(|accepted| accepted.id)
     }
 
@@ -166,6 +172,19 @@ impl World {
 /// The statuses in a message's timeline.
 pub fn steps(message: &Message) -> Vec<MessageStatus> {
     message.timeline.iter().map(|entry| entry.status).collect()
+}
+
+fn text_message(session_id: SessionId, to: &str, text: &str) -> SendMessage {
+    SendMessage {
+        session_id,
+        to: to.parse().unwrap(),
+        content: Content::Text { text: text.to_owned() },
+        client_reference: None,
+        require_connected: false,
+        send_at: None,
+        expires_at: None,
+        idempotency: None,
+    }
 }
 
 async fn open(folder: &TempDir, env: &Env) -> Store {

@@ -9,6 +9,8 @@
 //! - No acknowledgement in time, while connected: again under the same id, up to `send_attempts` in all, then
 //!   `failed` with `NO_ACK`.
 //! - `Retry`: again under the same id with growing pauses, [`SEND_FAILURES`] times in a row, then `failed`.
+//! - Expired before it was handed over: `failed` with `EXPIRED`. Expired since: it does not go out again, and fails with
+//!   `NO_ACK` unless the acknowledgement still comes in its time.
 //! - `Reject`, `SessionGone`: `failed` with its code.
 //! - `Park`, or the connection is gone: what never left goes back to `queued`; what left and is unanswered stays
 //!   `sending`. On the next connection, in this process or the next, `sending` rows go out first, under their ids.
@@ -32,7 +34,7 @@ use outbox::{Item, Limits};
 use send::{Outcome, send};
 
 use crate::{
-    Inner,
+    GatewayConfig, Inner,
     live::{Connection, LiveSession},
 };
 
@@ -141,6 +143,9 @@ impl<'a> Dispatcher<'a> {
             self.more |= self.session.dispatch.take();
             let exhausted = self.session.outbox().overdue(Instant::now(), self.limits);
             self.fail_unanswered(exhausted).await;
+            // Before anything is handed over: nothing leaves after its time.
+            let expired = self.session.outbox().expired(self.inner.env.now());
+            self.fail_expired(expired).await;
             let (deadline, empty) = {
                 let mut outbox = self.session.outbox();
                 outbox.back_on(Instant::now());
@@ -148,7 +153,8 @@ impl<'a> Dispatcher<'a> {
                     sends.push(send(self.inner, self.session, connection, item));
                 }
                 self.more |= outbox.take_freed();
-                (outbox.next_deadline(), outbox.is_empty())
+                let expiry = outbox.first_expiry().map(|at| Instant::now() + at.since(self.inner.env.now()).min(FAR));
+                (outbox.next_deadline().into_iter().chain(expiry).min(), outbox.is_empty())
             };
             let mut deadline = deadline;
             if claim.is_terminated() {
@@ -325,6 +331,27 @@ impl<'a> Dispatcher<'a> {
         self.inner.recorder.commit(self.session, evidence.collect()).await;
     }
 
+    /// Fails what expired while it waited to be handed over, for the first time or again.
+    async fn fail_expired(&self, items: Vec<Item>) {
+        let at = self.inner.env.now();
+        let evidence = items.into_iter().map(|item| {
+            let failure = if item.tries.sends == 0 {
+                Failure::new(FailureCode::Expired)
+            } else {
+                let reason = format!("no acknowledgement before it expired; sent {} times", item.tries.sends);
+                Failure { code: FailureCode::NoAck, reason: Some(reason) }
+            };
+            Evidence {
+                session_id: self.session.id,
+                message: MessageRef::Id(item.id),
+                change: StatusChange::Failed(failure),
+                at,
+                reason: None,
+            }
+        });
+        self.inner.recorder.commit(self.session, evidence.collect()).await;
+    }
+
     fn log_database(&self, error: &StoreError) {
         tracing::error!(
             tenant.id = %self.session.tenant_id, session.id = %self.session.id, %error,
@@ -333,6 +360,14 @@ impl<'a> Dispatcher<'a> {
     }
 }
 
+const FAR: Duration = Duration::from_hours(1);
+
 fn far_off() -> Instant {
-    Instant::now() + Duration::from_hours(1)
+    Instant::now() + FAR
+}
+
+/// How long after its expiry a message may still wait for an acknowledgement: it may be in a send call that began
+/// before, and is then awaited once more.
+pub(crate) fn longest_unconfirmed(config: &GatewayConfig) -> Duration {
+    SEND_TIME + config.ack_timeout + PAUSE.1
 }

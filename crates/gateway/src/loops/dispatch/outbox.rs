@@ -6,6 +6,7 @@
 //!   or unanswered holds up no other (design.md, promise 4);
 //! - a message goes out again only under its own id, and only so often: [`Limits::send_attempts`] times without an
 //!   answer on a connection that lived, [`MAX_SENDS`] times in all (promise 3);
+//! - what has expired is handed out no more ([`Outbox::expired`]);
 //! - it stays bounded: [`MAX_UNSENT`] messages to be sent, [`WINDOW`] sent and unanswered (promise 11).
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
 };
 
 use tokio::time::Instant;
-use waypost_domain::{Jid, MessageId, WaMessageId};
+use waypost_domain::{Jid, MessageId, Timestamp, WaMessageId};
 use waypost_engine::Outgoing;
 use waypost_store::OutboxMessage;
 
@@ -50,6 +51,8 @@ pub(crate) struct Limits {
 pub(crate) struct Item {
     pub(crate) id: MessageId,
     seq: i64,
+    /// From when on it may not be handed over any more.
+    expires_at: Option<Timestamp>,
     pub(crate) outgoing: Outgoing,
     pub(crate) tries: Tries,
 }
@@ -84,6 +87,8 @@ pub(crate) struct Outbox {
     earlier_tries: HashMap<WaMessageId, Tries>,
     /// A chat that was left out of claims is no longer.
     freed: bool,
+    /// No message that waits expires before.
+    first_expiry: Option<Timestamp>,
     /// The connection for which the rows that said `sending` were taken in.
     loaded_for: Option<u64>,
 }
@@ -162,7 +167,8 @@ impl Outbox {
     pub(crate) fn next(&mut self) -> Option<Item> {
         while self.sending < MAX_CHATS && self.unacked.len() + self.sending < WINDOW {
             let jid = self.turn.pop_front()?;
-            let chat = self.chats.get_mut(&jid).expect("a chat in turn has messages");
+            // All that a chat in turn had may have expired.
+            let Some(chat) = self.chats.get_mut(&jid) else { continue };
             chat.in_turn = false;
             if !chat.is_ready() {
                 continue;
@@ -262,6 +268,36 @@ impl Outbox {
         exhausted
     }
 
+    /// Takes the messages that wait and have expired: they have failed.
+    #[must_use]
+    pub(crate) fn expired(&mut self, now: Timestamp) -> Vec<Item> {
+        if self.first_expiry.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        let mut expired = Vec::new();
+        for chat in self.chats.values_mut() {
+            let was_busy = chat.is_busy();
+            let (over, waiting): (VecDeque<_>, _) =
+                chat.queue.drain(..).partition(|item: &Item| item.expires_at.is_some_and(|at| at <= now));
+            chat.queue = waiting;
+            expired.extend(over);
+            self.freed |= was_busy && !chat.is_busy();
+        }
+        let waiting = self.chats.values().flat_map(|chat| &chat.queue);
+        self.first_expiry = waiting.filter_map(|item| item.expires_at).min();
+        self.unsent -= expired.len();
+        // One that was answered while it waited has not failed.
+        let answered = |item: &Item| self.known.get(&item.outgoing.wa_id) == Some(&Place::Settled);
+        let (settled, failed): (Vec<_>, Vec<_>) = expired.into_iter().partition(answered);
+        settled.iter().chain(&failed).for_each(|item| self.forget(item));
+        failed
+    }
+
+    /// When to call [`Outbox::expired`] next: not before this time.
+    pub(crate) const fn first_expiry(&self) -> Option<Timestamp> {
+        self.first_expiry
+    }
+
     /// Lets chats whose wait is over try again.
     pub(crate) fn back_on(&mut self, now: Instant) {
         while self.backing_off.first().is_some_and(|(at, _)| *at <= now) {
@@ -330,6 +366,7 @@ impl Outbox {
         self.known.insert(item.outgoing.wa_id.clone(), Place::Waiting);
         let jid = item.outgoing.to.clone();
         let queue = &mut self.chats.entry(jid.clone()).or_default().queue;
+        self.first_expiry = self.first_expiry.into_iter().chain(item.expires_at).min();
         let position = queue.partition_point(|other| other.seq < item.seq);
         queue.insert(position, item);
         self.unsent += 1;
@@ -379,6 +416,7 @@ impl From<OutboxMessage> for Item {
         Self {
             id: message.id,
             seq: message.seq,
+            expires_at: message.expires_at,
             outgoing: Outgoing { wa_id: message.wa_id, to: message.remote_jid, content: message.content },
             tries: Tries::default(),
         }

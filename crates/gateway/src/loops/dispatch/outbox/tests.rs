@@ -18,6 +18,7 @@ fn message(seq: i64, chat: u8) -> OutboxMessage {
         wa_id: format!("3EB0{seq}").into(),
         remote_jid: jid(chat),
         content: Content::Text { text: "hi".to_owned() },
+        expires_at: None,
     }
 }
 
@@ -60,6 +61,54 @@ fn a_failing_chat_holds_up_no_other_and_keeps_its_order() {
     outbox.back_on(later);
     assert!(outbox.take_freed());
     assert_eq!(seqs(&handed_out(&mut outbox)), [0]);
+}
+
+#[test]
+fn what_expires_while_it_waits_is_taken_out_and_the_rest_goes_on() {
+    let at = Timestamp::from_secs(100);
+    let mut outbox = Outbox::default();
+    let mut all = messages(&[1, 1, 1, 2]);
+    for index in [1, 3] {
+        all[index].expires_at = Some(at);
+    }
+    all[2].expires_at = Some(at.plus(Duration::from_millis(1)));
+    outbox.add(all);
+    let first = outbox.next().unwrap();
+    assert_eq!(outbox.first_expiry(), Some(at));
+    assert!(outbox.expired(at.minus(Duration::from_millis(1))).is_empty());
+    let mut expired = seqs(&outbox.expired(at));
+    expired.sort_unstable();
+    assert_eq!(expired, [1, 3]);
+    assert_eq!(outbox.first_expiry(), Some(at.plus(Duration::from_millis(1))));
+    // The second chat had its turn still to come, and has nothing now.
+    assert!(outbox.next().is_none());
+    outbox.close(&first);
+    let last = outbox.next().unwrap();
+    assert_eq!(seqs(std::slice::from_ref(&last)), [2]);
+    outbox.close(&last);
+    assert!(outbox.is_empty());
+    assert_eq!(outbox.room(), Outbox::default().room(), "nothing of it takes room any more");
+}
+
+#[test]
+fn what_was_answered_has_not_expired_and_what_was_sent_does_not_go_out_again() {
+    let at = Timestamp::from_secs(100);
+    let mut outbox = Outbox::default();
+    let mut all = messages(&[1, 2]);
+    all.iter_mut().for_each(|message| message.expires_at = Some(at));
+    outbox.add(all);
+    let now = Instant::now();
+    let items = handed_out(&mut outbox);
+    for item in items.clone() {
+        outbox.sent(item, now, LIMITS);
+    }
+    assert!(outbox.expired(at).is_empty(), "their acknowledgements are awaited");
+    assert!(outbox.overdue(now + LIMITS.ack_timeout, LIMITS).is_empty());
+    outbox.settle(&items[0].outgoing.wa_id);
+    let failed = outbox.expired(at);
+    assert_eq!(seqs(&failed), [1]);
+    assert_eq!(failed[0].tries.sends, 1);
+    assert!(outbox.next().is_none() && outbox.is_empty());
 }
 
 #[test]
