@@ -73,6 +73,7 @@ pub(crate) fn message_routes() -> OpenApiRouter<App> {
         .routes(routes!(messages::send_text::send_text))
         .routes(routes!(messages::list::list))
         .routes(routes!(messages::get::get))
+        .routes(routes!(messages::cancel::cancel))
 }
 
 /// Sessions: for people and, under `/external`, for servers with an API key.

@@ -1,5 +1,6 @@
-//! Messages: send, get, list.
+//! Messages: send, cancel, get, list.
 
+pub mod cancel;
 pub mod get;
 pub mod list;
 pub mod send_text;
@@ -51,6 +52,14 @@ pub struct MessageAnswer {
     /// Your own reference, as it was sent.
     #[schema(required = true, example = "order-1138")]
     client_reference: Option<String>,
+    /// When it is, or was, to be sent. Only where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    send_at: Option<Timestamp>,
+    /// When it fails with `EXPIRED` unless WhatsApp has it before. Only where there is such a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    expires_at: Option<Timestamp>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -111,6 +120,8 @@ impl From<Message> for MessageAnswer {
             push_name: message.push_name,
             text,
             client_reference: message.client_reference,
+            send_at: message.send_at,
+            expires_at: message.expires_at,
             created_at: message.created_at,
             updated_at: message.updated_at,
             timeline: message.timeline.into_iter().map(step).collect(),

@@ -80,6 +80,7 @@ async fn a_key_may_do_what_its_scopes_say_and_nothing_else() {
     let session = format!("/api/external/whatsapp/{id}");
     let routes = [
         ("POST", "/api/external/messages/send-text".to_owned(), "messages:send"),
+        ("POST", format!("/api/external/messages/{id}/cancel"), "messages:send"),
         ("GET", "/api/external/messages".to_owned(), "messages:read"),
         ("GET", format!("/api/external/messages/{id}"), "messages:read"),
         ("GET", "/api/external/whatsapp".to_owned(), "sessions:read"),

@@ -160,6 +160,8 @@ async fn foreign_pages_may_call_only_where_they_are_let() {
         let mut request = request(Method::OPTIONS, "/api/messages", Credential::None, Body::empty());
         request.headers_mut().insert(header::ORIGIN, "https://app.example.com".parse().unwrap());
         request.headers_mut().insert(header::ACCESS_CONTROL_REQUEST_METHOD, "GET".parse().unwrap());
+        let wanted = "x-api-key, idempotency-key".parse().unwrap();
+        request.headers_mut().insert(header::ACCESS_CONTROL_REQUEST_HEADERS, wanted);
         request
     };
     let closed = Api::start().await.send(preflight()).await;
@@ -167,6 +169,8 @@ async fn foreign_pages_may_call_only_where_they_are_let() {
     let config = ApiConfig { cors_origins: vec!["https://app.example.com".parse().unwrap()], ..ApiConfig::default() };
     let open = Api::with(GatewayConfig::default(), config).await.send(preflight()).await;
     assert_eq!(open.headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example.com");
+    let allowed = open.headers[header::ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap();
+    assert!(allowed.contains("idempotency-key"), "{allowed}");
 }
 
 #[tokio::test]

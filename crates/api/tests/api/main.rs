@@ -7,6 +7,7 @@ mod api_keys;
 mod bad_input;
 mod document;
 mod ground_rules;
+mod life;
 mod messages;
 mod once;
 mod sessions;

@@ -81,7 +81,6 @@ async fn what_is_promised_by_a_field_that_is_not_built_is_refused() {
     let api = Api::start().await;
     let account = api.account().await;
     for (field, value) in [
-        ("sendAt", json!("2030-01-01T00:00:00Z")),
         ("quotedMessageId", json!("0192f3a0-0000-7000-8000-000000000001")),
         ("mentions", json!(["919876543210"])),
         ("checkNumber", json!(true)),

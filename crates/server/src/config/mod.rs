@@ -95,6 +95,7 @@ impl Config {
                 refresh_token_life: layers.get("refresh_token_life", values::lasting)?,
                 ack_timeout: layers.get("ack_timeout", values::lasting)?,
                 send_attempts: count("send_attempts", 1, 100)?,
+                message_expiry: Some(layers.get("message_expiry", values::duration)?).filter(|life| !life.is_zero()),
                 max_sessions_per_tenant: Some(count("max_sessions_per_tenant", 0, u32::MAX)?).filter(|most| *most > 0),
                 ..GatewayConfig::default()
             },

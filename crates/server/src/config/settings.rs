@@ -82,6 +82,12 @@ pub const SETTINGS: &[Setting] = &[
     plain("max_sessions_per_tenant", "NUMBER", "0", "Sessions that a tenant may have; 0 for no limit"),
     plain("ack_timeout", "DURATION", "30s", "How long WhatsApp may take to acknowledge before a message is sent again"),
     plain("send_attempts", "NUMBER", "3", "How often a message is sent in all before it fails with NO_ACK"),
+    plain(
+        "message_expiry",
+        "DURATION",
+        "24h",
+        "How long after its accept or its sendAt a message expires that has no expiresAt; 0s for never",
+    ),
     plain("whatsapp_version", "VERSION", "", "WhatsApp Web's version, such as 2.3000.1023456789; unset: looked up"),
     #[cfg(feature = "wire-sim")]
     WHATSAPP_URL,

@@ -55,6 +55,7 @@ fn without_any_setting_the_defaults_of_the_contract_hold() {
     assert_eq!(config.gateway.refresh_token_life, GatewayConfig::default().refresh_token_life);
     assert_eq!(config.gateway.ack_timeout, GatewayConfig::default().ack_timeout);
     assert_eq!(config.gateway.send_attempts, GatewayConfig::default().send_attempts);
+    assert_eq!(config.gateway.message_expiry, GatewayConfig::default().message_expiry);
     assert_eq!(config.gateway.max_sessions_per_tenant, None);
     assert_eq!(config.sandbox, SandboxDelays::default());
     assert_eq!(config.api.requests_per_minute, ApiConfig::default().requests_per_minute);

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use waypost_domain::{Content, MessageId, MessageStatus, Recipient, SessionId};
+use waypost_domain::{Content, MessageId, MessageStatus, Recipient, SessionId, Timestamp};
 use waypost_gateway::messages::{Accepted, SendMessage};
 
 use super::statuses;
@@ -34,6 +34,13 @@ pub struct SendTextRequest {
     /// Your own reference, given back with the message.
     #[schema(min_length = 1, max_length = 255, example = "order-1138")]
     client_reference: Option<String>,
+    /// When to send it: up to 35 days ahead. Absent for now.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    send_at: Option<Timestamp>,
+    /// When it fails with `EXPIRED`, and is never sent, unless WhatsApp got it before. By default a day after it was
+    /// accepted, or after `sendAt`; the setting `message_expiry` says so.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
     /// Whether to refuse with `WHATSAPP_UNAVAILABLE`, instead of queueing, while the session is not connected.
     #[schema(default = false, example = false)]
     require_connected: Option<bool>,
@@ -46,8 +53,11 @@ impl FromFields for SendTextRequest {
         let text = fields.required("text", rules::text(1..=Content::MAX_TEXT));
         let client_reference = fields.optional("clientReference", rules::text(1..=255));
         let require_connected = fields.optional("requireConnected", rules::boolean);
-        fields.not_supported_yet(&["quotedMessageId", "mentions", "sendAt", "checkNumber"]);
-        Some(Self { session_id: session_id?, to: to?, text: text?, client_reference, require_connected })
+        let send_at = fields.optional("sendAt", rules::time);
+        let expires_at = fields.optional("expiresAt", rules::time);
+        fields.not_supported_yet(&["quotedMessageId", "mentions", "checkNumber"]);
+        let (session_id, to, text) = (session_id?, to?, text?);
+        Some(Self { session_id, to, text, client_reference, send_at, expires_at, require_connected })
     }
 }
 
@@ -57,7 +67,7 @@ impl FromFields for SendTextRequest {
 pub struct AcceptedAnswer {
     #[schema(value_type = Uuid)]
     id: MessageId,
-    /// `queued`.
+    /// `queued`; `scheduled` where `sendAt` is still to come.
     #[schema(schema_with = statuses)]
     status: MessageStatus,
     /// The digits of the number, or the JID.
@@ -74,7 +84,8 @@ impl From<Accepted> for AcceptedAnswer {
 /// Send a text
 ///
 /// Answers `queued` once the message is on disk. It goes out in the order of its chat, as soon as the session is
-/// connected; `GET …/messages/{id}` tells how far it came. API keys need the scope `messages:send`.
+/// connected; `GET …/messages/{id}` tells how far it came. With `sendAt` it answers `scheduled`, and the message is
+/// queued when its time comes. API keys need the scope `messages:send`.
 ///
 /// With the header `Idempotency-Key` a request may be repeated without fear: one message comes of all requests with
 /// one key, and each gets the first answer, repeats with the header `Idempotency-Replayed: true`.
@@ -103,6 +114,8 @@ pub async fn send_text(
         content: Content::Text { text: request.text },
         client_reference: request.client_reference,
         require_connected: request.require_connected.unwrap_or(false),
+        send_at: request.send_at,
+        expires_at: request.expires_at,
         idempotency,
     };
     let accepted = app.gateway.accept_message(tenant.id, message).await?;
