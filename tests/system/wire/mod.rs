@@ -5,10 +5,12 @@
 
 mod delivery;
 mod harness;
+mod life;
 mod linking;
 mod once;
 mod order;
 mod restarts;
+mod stage;
 mod texts;
 
 use anyhow::Result;

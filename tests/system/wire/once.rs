@@ -3,59 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use reqwest::RequestBuilder;
 use rstest::rstest;
-use serde_json::json;
-use waypost_tests::{Answer, Database, Setup, Simulator, Tenant, Waypost, eventually};
+use waypost_tests::{Answer, Database};
 
-use super::{FRIEND, GATEWAY};
+use super::stage::Stage;
 
 /// Concurrent requests with one key.
 const TWINS: usize = 50;
-
-struct Stage {
-    simulator: Simulator,
-    server: Waypost,
-    ada: Tenant,
-    session: String,
-}
-
-impl Stage {
-    async fn on(database: Database) -> Result<Self> {
-        let simulator = Simulator::start().await?;
-        simulator.add_account(FRIEND).await;
-        let server = Waypost::start(Setup::on(database).talking_to(&simulator)).await?;
-        let ada = server.register("ada").await?;
-        let session = ada.link(&simulator, GATEWAY).await;
-        Ok(Self { simulator, server, ada, session })
-    }
-
-    fn request(&self, key: &str, text: &str) -> RequestBuilder {
-        let body = json!({"sessionId": self.session, "to": FRIEND, "text": text});
-        let request = self.ada.server.request(reqwest::Method::POST, "/api/external/messages/send-text");
-        request.header("Idempotency-Key", key).json(&body)
-    }
-
-    async fn send(&self, key: &str, text: &str) -> Answer {
-        self.ada.server.send(self.request(key, text)).await.expect(200)
-    }
-
-    /// Waits until `last` is shown on the friend's phone, and gives all that is shown up to it. What was sent before
-    /// it to the same chat was shown before it.
-    async fn shown_up_to(&self, last: &str) -> Vec<String> {
-        self.send(last, last).await;
-        eventually("the last text on the phone", async || {
-            let texts = self.simulator.texts_on_phone(FRIEND).await;
-            texts.iter().any(|text| text == last).then_some(texts)
-        })
-        .await
-    }
-
-    async fn messages(&self) -> usize {
-        let list = self.ada.person.get("/api/messages?direction=outbound&limit=100").await.data();
-        list.as_array().map_or(0, Vec::len)
-    }
-}
 
 fn id(answer: &Answer) -> String {
     answer.body["data"]["id"].as_str().expect("an id").to_owned()
