@@ -95,7 +95,9 @@ fn what_was_answered_has_not_expired_and_what_was_sent_does_not_go_out_again() {
     let at = Timestamp::from_secs(100);
     let mut outbox = Outbox::default();
     let mut all = messages(&[1, 2]);
-    all.iter_mut().for_each(|message| message.expires_at = Some(at));
+    for message in &mut all {
+        message.expires_at = Some(at);
+    }
     outbox.add(all);
     let now = Instant::now();
     let items = handed_out(&mut outbox);
