@@ -23,6 +23,6 @@ pub use event::{Event, EventType};
 pub use idempotency::IdempotencyKey;
 pub use ids::{ApiKeyId, EventId, MessageId, RefreshFamilyId, SessionId, TenantId, UserId, WaMessageId};
 pub use message::{Content, Direction, Message, MessageKind, TimelineEntry};
-pub use session::{EngineKind, LastError, Session, SessionStatus};
+pub use session::{ClientVersion, EngineKind, LastError, NotAVersion, Session, SessionStatus};
 pub use status::{Failure, FailureCode, MessageStatus, Progress, StatusChange};
 pub use time::Timestamp;

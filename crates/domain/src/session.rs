@@ -103,6 +103,60 @@ pub struct LastError {
     /// When a restriction ends, where WhatsApp said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// When it is tried again without anybody asking, where it is.
+    #[serde(default, rename = "retryAt", skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+    /// How often in a row the same thing has happened, where that makes the pauses grow; else 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl LastError {
+    /// An error that is not tried again by itself.
+    pub fn new(code: &str, message: impl Into<String>, at: Timestamp) -> Self {
+        Self { code: code.to_owned(), message: message.into(), at, until: None, retry_at: None, attempts: 0 }
+    }
+}
+
+/// A version of WhatsApp's own web client, such as `2.3000.1023456789`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientVersion(pub u32, pub u32, pub u32);
+
+impl std::fmt::Display for ClientVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+/// A text is no version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAVersion;
+
+impl std::fmt::Display for NotAVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Must be three numbers with dots between them, such as 2.3000.1023456789")
+    }
+}
+
+impl std::error::Error for NotAVersion {}
+
+impl std::str::FromStr for ClientVersion {
+    type Err = NotAVersion;
+
+    fn from_str(text: &str) -> Result<Self, NotAVersion> {
+        // A sign or a space is no digit, though `parse` takes a plus.
+        let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten();
+        let parts: Option<Vec<u32>> = text.split('.').map(number).collect();
+        match parts.as_deref() {
+            Some(&[major, minor, patch]) => Ok(Self(major, minor, patch)),
+            _ => Err(NotAVersion),
+        }
+    }
 }
 
 /// A session as it stands in the database.
@@ -137,4 +191,18 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When its row last changed.
     pub updated_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_has_three_numbers_and_is_written_as_it_is_read() {
+        assert_eq!("2.3000.1023456789".parse(), Ok(ClientVersion(2, 3000, 1_023_456_789)));
+        assert_eq!(ClientVersion(2, 3000, 1).to_string(), "2.3000.1");
+        for wrong in ["", "2.3000", "2.3000.x", "2.3000.1.1", "2.3000.+1", "2.3000. 1", "2.3000.99999999999"] {
+            assert_eq!(wrong.parse::<ClientVersion>(), Err(NotAVersion), "{wrong}");
+        }
+    }
 }

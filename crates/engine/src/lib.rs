@@ -10,7 +10,9 @@ pub mod sandbox;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use waypost_domain::{Content, EngineKind, FailureCode, Jid, PhoneNumber, SessionId, TenantId, Timestamp, WaMessageId};
+use waypost_domain::{
+    ClientVersion, Content, EngineKind, FailureCode, Jid, PhoneNumber, SessionId, TenantId, Timestamp, WaMessageId,
+};
 
 /// A messaging network.
 #[async_trait]
@@ -23,6 +25,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Forgets every credential of a session that was logged out or deleted.
     async fn forget(&self, session: SessionId) -> Result<(), LinkError>;
+
+    /// Sets the version of the network's own client that connections made from now on claim to be; `None` returns to
+    /// the engine's own choice, looked up anew. Networks without such versions ignore it.
+    fn set_client_version(&self, version: Option<ClientVersion>) {
+        let _ = version;
+    }
 }
 
 /// What an engine must know of a session to open it.

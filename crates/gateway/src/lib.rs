@@ -9,11 +9,12 @@ mod error;
 mod live;
 pub mod loops;
 pub mod messages;
+mod operator;
 pub mod sessions;
 
 use std::{sync::Arc, time::Duration};
 
-use secrecy::SecretBox;
+use secrecy::{SecretBox, SecretString};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waypost_domain::{EngineKind, Env};
 use waypost_engine::Engine;
@@ -45,6 +46,13 @@ pub struct GatewayConfig {
     pub max_sessions_per_tenant: Option<u32>,
     /// How many logins may be tried a minute.
     pub login_limits: LoginLimits,
+    /// How many sessions that come back by themselves may begin to log in each second.
+    pub session_logins_per_second: u32,
+    /// The pauses before each attempt to connect that nobody asked for, after WhatsApp refused a session; the last one
+    /// repeats.
+    pub retry_pauses: Vec<Duration>,
+    /// What an operator of this server shows to come in; none for no operator.
+    pub operator_token: Option<SecretString>,
 }
 
 impl Default for GatewayConfig {
@@ -59,6 +67,9 @@ impl Default for GatewayConfig {
             message_expiry: Some(Duration::from_hours(24)),
             max_sessions_per_tenant: None,
             login_limits: LoginLimits::default(),
+            session_logins_per_second: 20,
+            retry_pauses: vec![Duration::from_mins(5), Duration::from_mins(15), Duration::from_hours(1)],
+            operator_token: None,
         }
     }
 }
@@ -83,6 +94,8 @@ pub(crate) struct Inner {
     pub(crate) due: loops::Alarm,
     /// Rings when a message may have expired.
     pub(crate) expiry: loops::Alarm,
+    /// Sessions that are to be connected without anybody asking.
+    pub(crate) supervision: loops::supervise::Supervision,
     /// Held while a session is counted and created, where there is a limit to keep.
     pub(crate) creation: tokio::sync::Mutex<()>,
     /// The tasks of sessions with work to do.
@@ -134,6 +147,7 @@ impl Gateway {
             recorder: loops::record::Recorder::default(),
             due: loops::Alarm::default(),
             expiry: loops::Alarm::default(),
+            supervision: loops::supervise::Supervision::default(),
             creation: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

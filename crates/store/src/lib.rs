@@ -14,6 +14,7 @@ mod messages;
 mod migrations;
 mod page;
 mod sessions;
+mod settings;
 mod sql;
 mod writer;
 

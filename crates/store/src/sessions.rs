@@ -59,6 +59,8 @@ pub struct SessionChange {
     pub last_error: Option<Option<LastError>>,
     /// When it became `connected`.
     pub connected_at: Option<Timestamp>,
+    /// Whether the status is told of once more though it stays the same: another QR code waits.
+    pub tell_again: bool,
 }
 
 impl SessionChange {
@@ -75,6 +77,7 @@ impl SessionChange {
             push_name: None,
             last_error: None,
             connected_at: None,
+            tell_again: false,
         }
     }
 
@@ -242,7 +245,7 @@ async fn change(tx: &Tx, before: &Session, change: &SessionChange) -> Result<Ses
         session.updated_at.as_millis().into(),
     ];
     tx.execute(sql, values).await?;
-    if session.status != before.status
+    if (session.status != before.status || change.tell_again)
         && let Some(event) = NewEvent::for_session(change.event_id, &session, change.at)
     {
         events::append(tx, &[event]).await?;

@@ -63,6 +63,7 @@ pub struct SessionAnswer {
 
 /// Why a session is not connected.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = LastError)]
 pub struct LastErrorAnswer {
     /// A stable code to act upon.
@@ -76,11 +77,21 @@ pub struct LastErrorAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, format = DateTime)]
     until: Option<Timestamp>,
+    /// When it is tried again without anybody asking, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, format = DateTime)]
+    retry_at: Option<Timestamp>,
 }
 
 impl From<SessionView> for SessionAnswer {
     fn from(SessionView { session, qr }: SessionView) -> Self {
-        let last_error = |LastError { code, message, at, until }| LastErrorAnswer { code, message, at, until };
+        let last_error = |LastError { code, message, at, until, retry_at, attempts: _ }| LastErrorAnswer {
+            code,
+            message,
+            at,
+            until,
+            retry_at,
+        };
         let (qr, qr_expires_at) = qr.map(|qr| (qr.code, qr.expires_at)).unzip();
         Self {
             id: session.id,

@@ -126,6 +126,13 @@ impl LiveSession {
         self.live().state.status
     }
 
+    /// Whether it is to be connected now without anybody asking. A state that speaks of a connection is believed only
+    /// where there is a line: it may have been read before the start put the rows right.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        let live = self.live();
+        !live.gone && live.state.is_due(now) && !(live.state.is_under_way() && live.link.is_some())
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         self.live().gone
     }

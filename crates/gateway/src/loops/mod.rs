@@ -7,7 +7,7 @@ pub(crate) mod record;
 mod retention;
 mod run;
 mod schedule;
-mod supervise;
+pub(crate) mod supervise;
 
 pub(crate) use alarm::Alarm;
 pub use run::Loops;

@@ -35,6 +35,7 @@ impl Gateway {
         if reset > 0 {
             tracing::info!(sessions = reset, "sessions of an earlier process are disconnected");
         }
+        inner.restore_client_version().await?;
         let closing = CancellationToken::new();
         let recorder = tokio::spawn({
             let (inner, closing) = (inner.clone(), closing.clone());
@@ -43,7 +44,7 @@ impl Gateway {
         let supervision = tokio::spawn({
             let stopping = inner.stopping.clone();
             async move {
-                let resume = supervise::resume(&inner);
+                let resume = supervise::run(&inner);
                 let retention = retention::run(&inner);
                 let schedule = schedule::run(&inner);
                 let expire = expire::run(&inner);

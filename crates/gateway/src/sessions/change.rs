@@ -72,7 +72,9 @@ impl Inner {
         let now = self.env.now();
         let before = session.live().state.clone();
         let connects = next.status == SessionStatus::Connected && before.status != SessionStatus::Connected;
-        if before != next || details.is_about_the_row() {
+        // Each QR code is told of: whoever shows them must know when to fetch the next.
+        let another_qr = details.qr.is_some() && before.status == SessionStatus::Qr && next.status == before.status;
+        if before != next || details.is_about_the_row() || another_qr {
             let mut change = SessionChange {
                 status: (before.status != next.status).then_some(next.status),
                 linked: (before.linked != next.linked).then_some(next.linked),
@@ -80,6 +82,7 @@ impl Inner {
                 last_error: (before.last_error != next.last_error).then(|| next.last_error.clone()),
                 push_name: details.push_name,
                 connected_at: connects.then_some(now),
+                tell_again: another_qr,
                 ..SessionChange::new(now, self.env.new_id())
             };
             (change.phone_number, change.lid) = match &details.account {
@@ -92,6 +95,7 @@ impl Inner {
                 return Err(GatewayError::NotFound("session"));
             }
         }
+        let retry_at = next.retry_at();
         session.change(|live| {
             live.connections += u64::from(connects);
             live.leaving &= !connects;
@@ -108,6 +112,9 @@ impl Inner {
             live.state = next;
         });
         dispatch::wake(self, session);
+        if let Some(at) = retry_at.filter(|at| before.retry_at() != Some(*at)) {
+            self.supervision.plan(session, at);
+        }
         Ok(())
     }
 

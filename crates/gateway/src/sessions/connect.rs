@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
-use waypost_domain::{LastError, SessionId, SessionStatus, TenantId};
+use waypost_domain::{SessionId, SessionStatus, TenantId};
 use waypost_engine::{Link, LinkError, SessionSpec};
 
-use super::{Details, Input, Refusal, SessionView, State};
+use super::{Details, Input, Refusal, SessionView};
 use crate::{
     Gateway, GatewayError, Inner,
     live::{LiveSession, OpenLink},
@@ -42,11 +42,16 @@ impl Inner {
     /// [`Inner::connect`] for a caller that may go away.
     pub(super) async fn connect_undisturbed(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), GatewayError> {
         let (inner, session) = (self.clone(), session.clone());
-        self.undisturbed(async move { inner.connect(&session).await }).await
+        self.undisturbed(async move { inner.connect(&session, Input::Connect).await }).await
     }
 
-    /// Takes a session on its way to `connected`.
-    pub(crate) async fn connect(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), GatewayError> {
+    /// Takes a session on its way to `connected`, because a caller asks ([`Input::Connect`]) or of our own accord
+    /// ([`Input::Retry`]).
+    pub(crate) async fn connect(
+        self: &Arc<Self>,
+        session: &Arc<LiveSession>,
+        input: Input<'static>,
+    ) -> Result<(), GatewayError> {
         let _step = session.steps.lock().await;
         if self.stopping.is_cancelled() {
             return Err(GatewayError::WhatsappUnavailable("The server is stopping. Try again in a moment".to_owned()));
@@ -58,31 +63,27 @@ impl Inner {
             let live = session.live();
             (live.state.clone(), live.link.is_some())
         };
-        let next = before.next(Input::Connect, self.env.now()).map_err(|Refusal::RestrictedUntil(until)| {
-            GatewayError::Conflict(format!("WhatsApp restricts this account until {until}. Connect after that"))
-        })?;
+        if matches!(input, Input::Retry) && !session.is_due(self.env.now()) {
+            return Ok(());
+        }
+        let next = before.next(input, self.env.now(), &self.config.retry_pauses).map_err(
+            |Refusal::RestrictedUntil(until)| {
+                GatewayError::Conflict(format!("WhatsApp restricts this account until {until}. Connect after that"))
+            },
+        )?;
         if before.is_under_way() && has_link {
             return self.move_session(session, next, Details::default()).await;
         }
-        let wanted = next.wanted;
         self.move_session(session, next, Details::default()).await?;
-        match self.open_and_connect(session).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                session.change(|live| live.link = None);
-                let last_error = LastError {
-                    code: "CONNECT_FAILED".to_owned(),
-                    message: "The connection could not be started. Connect to try again".to_owned(),
-                    at: self.env.now(),
-                    until: None,
-                };
-                let linked = session.live().state.linked;
-                let failed =
-                    State { status: SessionStatus::Disconnected, linked, wanted, last_error: Some(last_error) };
+        if let Err(error) = self.open_and_connect(session).await {
+            session.change(|live| live.link = None);
+            let state = session.live().state.clone();
+            if let Ok(failed) = state.next(Input::NotStarted, self.env.now(), &self.config.retry_pauses) {
                 self.move_session(session, failed, Details::default()).await?;
-                Err(error.into())
             }
+            return Err(error.into());
         }
+        Ok(())
     }
 
     async fn open_and_connect(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), LinkError> {

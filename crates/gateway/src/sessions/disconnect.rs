@@ -28,7 +28,7 @@ impl Inner {
             return Err(GatewayError::NotFound("session"));
         }
         let state = session.live().state.clone();
-        let Ok(next) = state.next(Input::Disconnect, self.env.now()) else { return Ok(()) };
+        let Ok(next) = state.next(Input::Disconnect, self.env.now(), &self.config.retry_pauses) else { return Ok(()) };
         self.move_session(session, next, Details::default()).await?;
         let open = session.change(|live| live.link.take());
         if let Some(open) = open

@@ -37,7 +37,7 @@ impl Inner {
         }
         let now = self.env.now();
         let state = session.live().state.clone();
-        let Ok(next) = state.next(Input::LogOut, now) else { return Ok(()) };
+        let Ok(next) = state.next(Input::LogOut, now, &self.config.retry_pauses) else { return Ok(()) };
         self.move_session(session, next, Details::unlinked()).await?;
         self.store.fail_waiting_system(session.id, Failure::new(FailureCode::SessionGone), now).await?;
         tracing::info!(tenant.id = %session.tenant_id, session.id = %session.id, "a session was logged out");

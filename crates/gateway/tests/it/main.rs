@@ -3,9 +3,11 @@
 #![allow(missing_docs, reason = "tests")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod coming_back;
 mod deletion;
 mod inbound;
 mod life;
+mod model;
 mod network;
 mod order;
 mod restart;

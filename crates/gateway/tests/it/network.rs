@@ -1,16 +1,18 @@
 //! A scripted network: it takes note of every send call and behaves as the test says.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
-use waypost_domain::{Content, EngineKind, Env, FailureCode, Jid, PhoneNumber, SessionId, Timestamp, WaMessageId};
+use waypost_domain::{
+    ClientVersion, Content, EngineKind, Env, FailureCode, Jid, PhoneNumber, SessionId, Timestamp, WaMessageId,
+};
 use waypost_engine::{
-    Engine, EngineEvent, EventSink, Inbound, Link, LinkError, NotStored, Outgoing, PairingCode, ReceiptKind,
+    EndReason, Engine, EngineEvent, EventSink, Inbound, Link, LinkError, NotStored, Outgoing, PairingCode, ReceiptKind,
     SendFailure, SessionSpec,
 };
 
@@ -54,6 +56,14 @@ pub struct Network {
     pub logged_out: Mutex<Vec<SessionId>>,
     /// Whether `connect` of a linked session leads to `Connected` by itself.
     pub answers_logins: Mutex<bool>,
+    /// How `connect` of a linked session ends, where it does.
+    pub refuses_logins: Mutex<Option<EndReason>>,
+    /// The `connect` calls, and when.
+    pub connects: Mutex<Vec<(SessionId, Instant)>>,
+    /// The sessions whose QR code was scanned and that were not forgotten since.
+    scanned: Mutex<HashSet<SessionId>>,
+    /// The versions that were set.
+    pub versions: Mutex<Vec<Option<ClientVersion>>>,
 }
 
 impl Network {
@@ -67,6 +77,10 @@ impl Network {
             forgotten: Mutex::default(),
             logged_out: Mutex::default(),
             answers_logins: Mutex::new(true),
+            refuses_logins: Mutex::default(),
+            connects: Mutex::default(),
+            scanned: Mutex::default(),
+            versions: Mutex::default(),
         })
     }
 
@@ -95,6 +109,7 @@ impl Network {
     /// A phone scans the session's QR code.
     pub fn scan(&self, session: SessionId, number: &str) {
         let phone_number: PhoneNumber = number.parse().unwrap();
+        self.scanned.lock().unwrap().insert(session);
         self.post(session, EngineEvent::Linked { phone_number, lid: None, push_name: Some("Ada".to_owned()) });
         self.connected(session);
     }
@@ -118,6 +133,11 @@ impl Network {
         self.post(session, EngineEvent::Acked { wa_id: wa_id.clone(), at: self.now() });
     }
 
+    /// How often the session's link was told to connect.
+    pub fn times_connected(&self, session: SessionId) -> usize {
+        self.connects.lock().unwrap().iter().filter(|(id, _)| *id == session).count()
+    }
+
     /// Waits until so many send calls were made, and returns them.
     pub async fn until_sent(&self, count: usize) -> Vec<Sent> {
         self.sent.subscribe().wait_for(|sent| sent.len() >= count).await.unwrap().clone()
@@ -137,7 +157,12 @@ impl Engine for Network {
 
     async fn forget(&self, session: SessionId) -> Result<(), LinkError> {
         self.forgotten.lock().unwrap().push(session);
+        self.scanned.lock().unwrap().remove(&session);
         Ok(())
+    }
+
+    fn set_client_version(&self, version: Option<ClientVersion>) {
+        self.versions.lock().unwrap().push(version);
     }
 }
 
@@ -187,8 +212,13 @@ impl Line {
 impl Link for Line {
     async fn connect(&self) -> Result<(), LinkError> {
         let (network, id) = (&self.network, self.spec.id);
+        network.connects.lock().unwrap().push((id, Instant::now()));
         network.post(id, EngineEvent::Connecting);
-        if !self.spec.linked {
+        let linked = self.spec.linked || network.scanned.lock().unwrap().contains(&id);
+        let refusal = network.refuses_logins.lock().unwrap().clone();
+        if let Some(reason) = refusal.filter(|_| linked) {
+            network.post(id, EngineEvent::Ended(reason));
+        } else if !linked {
             let expires_at = network.now().plus(Duration::from_mins(1));
             network.post(id, EngineEvent::Qr { code: "2@scan-me".to_owned(), expires_at });
         } else if *network.answers_logins.lock().unwrap() {

@@ -19,4 +19,5 @@ mod messages;
 mod opening;
 mod schedule;
 mod sessions;
+mod settings;
 mod writer;

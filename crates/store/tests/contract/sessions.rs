@@ -30,7 +30,12 @@ on_both_databases! {
     async fn a_change_touches_what_it_names_and_returns_the_row(db: &TestDatabase) {
         let session = db.session(db.tenant()).await;
         let at = db.tick();
-        let error = LastError { code: "BANNED".into(), message: "Wait.".into(), at, until: Some(at) };
+        let error = LastError {
+            until: Some(at),
+            retry_at: Some(at),
+            attempts: 2,
+            ..LastError::new("BANNED", "Wait.", at)
+        };
         let changed = db.change(&session, |change| {
             change.status = Some(SessionStatus::Connected);
             change.linked = Some(true);
@@ -68,7 +73,7 @@ on_both_databases! {
             change.status = Some(SessionStatus::LoggedOut);
             change.phone_number = Some(Some("14155550100".parse().unwrap()));
             change.last_error =
-                Some(Some(LastError { code: "LOGGED_OUT".into(), message: "Link it.".into(), at, until: None }));
+                Some(Some(LastError::new("LOGGED_OUT", "Link it.", at)));
         }).await;
         assert_eq!(db.event_kinds(session.tenant_id).await, [EventType::SessionQr, EventType::SessionLoggedOut]);
         let event = db.store.events_after(session.tenant_id, 0, 9).await.unwrap().pop().unwrap();

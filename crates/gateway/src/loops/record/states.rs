@@ -79,7 +79,7 @@ async fn write(
         return Ok(());
     }
     let now = inner.env.now();
-    let Ok(next) = state.next(Input::Engine(event), now) else { return Ok(()) };
+    let Ok(next) = state.next(Input::Engine(event), now, &inner.config.retry_pauses) else { return Ok(()) };
     let unlinked = matches!(event, EngineEvent::Ended(EndReason::LoggedOut { .. }));
     if unlinked {
         inner.let_go(session).await;
