@@ -32,6 +32,40 @@ pub struct WhatsappConfig {
     pub version_timeout: Duration,
     /// How many uploads and downloads run at once over all sessions.
     pub parallel_transfers: usize,
+    /// How many connections all sessions together make in a second.
+    pub dials_per_second: u32,
+    /// How patient a link is.
+    pub timings: Timings,
+}
+
+/// How patient a link is. The defaults are what the promises go by; tests are in more of a hurry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timings {
+    /// How often a connection is looked at.
+    pub look: Duration,
+    /// How long a connection may say nothing, or leave messages unanswered, before it is asked for a sign of life.
+    pub quiet: Duration,
+    /// How long the answer may take.
+    pub answer: Duration,
+    /// How long a login may lead nowhere.
+    pub login: Duration,
+    /// The same for the first login after linking: the client itself waits 180 s for the phone.
+    pub first_login: Duration,
+    /// The first pause before a login that makes sure that a device was unlinked.
+    pub doubt: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            look: Duration::from_secs(5),
+            quiet: Duration::from_secs(20),
+            answer: Duration::from_secs(20),
+            login: Duration::from_secs(40),
+            first_login: Duration::from_secs(200),
+            doubt: Duration::from_secs(3),
+        }
+    }
 }
 
 impl Default for WhatsappConfig {
@@ -45,6 +79,8 @@ impl Default for WhatsappConfig {
             send_timeout: Duration::from_mins(1),
             version_timeout: Duration::from_secs(10),
             parallel_transfers: 16,
+            dials_per_second: 20,
+            timings: Timings::default(),
         }
     }
 }

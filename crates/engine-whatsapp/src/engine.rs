@@ -8,12 +8,13 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use wacore::net::{HttpClient, TransportFactory};
-use waypost_domain::{EngineKind, Env, SessionId};
+use waypost_domain::{ClientVersion, EngineKind, Env, SessionId};
 use waypost_engine::{Engine, EventSink, Link, LinkError, SessionSpec};
 use waypost_store::Store;
 
 use crate::{
     config::{ConfigError, Dial, WhatsappConfig},
+    dial::GatedFactory,
     http::BoundedHttp,
     link::{LinkCore, WhatsappLink},
     transport,
@@ -53,7 +54,9 @@ impl WhatsappEngine {
         let lookup = (dial == Dial::Whatsapp).then(|| http.clone());
         let versions = VersionSource::new(env.clone(), config.version, lookup, config.version_timeout);
         let shared = Shared {
-            transport: transport::factory(&dial).map(|factory| Arc::new(factory) as Arc<dyn TransportFactory>),
+            transport: transport::factory(&dial).map(|factory| {
+                Arc::new(GatedFactory::new(Arc::new(factory), config.dials_per_second)) as Arc<dyn TransportFactory>
+            }),
             simulated: matches!(dial, Dial::Simulator(_)),
             pairing_codes: Semaphore::new(PARALLEL_PAIRING_CODES),
             config,
@@ -63,16 +66,6 @@ impl WhatsappEngine {
             versions,
         };
         Ok(Self { shared: Arc::new(shared), links: Mutex::default() })
-    }
-
-    /// Sets the version of WhatsApp Web that connections made from now on claim; `None` returns to the lookup.
-    pub fn set_version(&self, version: Option<(u32, u32, u32)>) {
-        self.shared.versions.set(version);
-    }
-
-    /// The version of WhatsApp Web that a connection made now would claim. Looks it up where that was not done yet.
-    pub async fn version(&self) -> (u32, u32, u32) {
-        self.shared.versions.current().await
     }
 
     fn take_link(&self, session: SessionId) -> Option<Arc<LinkCore>> {
@@ -105,5 +98,9 @@ impl Engine for WhatsappEngine {
             link.close().await;
         }
         self.shared.store.keys(session).clear().await.map_err(|error| LinkError::Internal(error.to_string()))
+    }
+
+    fn set_client_version(&self, version: Option<ClientVersion>) {
+        self.shared.versions.set(version.map(|ClientVersion(major, minor, patch)| (major, minor, patch)));
     }
 }

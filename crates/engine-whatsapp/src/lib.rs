@@ -9,7 +9,10 @@
 //!   it again. It may come twice, never not at all.
 //! - **A receipt is confirmed after its commit** ([`gate`]): until then WhatsApp keeps it too.
 //! - **`Linked` is said when the credentials are on disk.**
-//! - **`Connected` is said when a message can be sent**, and taken back when the socket is gone.
+//! - **`Connected` is said when a message can be sent**, and taken back within a minute where the server is gone, whether
+//!   the socket says so or not (`link::liveness`).
+//! - **A device counts as unlinked when WhatsApp refuses its credentials again**, not at the first word (`link::doubt`).
+//! - **Connections are made at a rate**, whatever the number of sessions that want one ([`dial`]).
 //! - **The account looks offline.** The link never says that it is available, so that the owner's phone keeps its
 //!   notifications and contacts do not see the account online all day. Delivery receipts are real all the same
 //!   (two ticks for the sender), which the client would otherwise send as inactive ones.
@@ -20,6 +23,7 @@
 
 mod backend;
 mod config;
+mod dial;
 mod engine;
 mod gate;
 mod http;
@@ -32,5 +36,5 @@ mod transport;
 mod verdict;
 mod version;
 
-pub use config::{ConfigError, DevicePlatform, WhatsappConfig};
+pub use config::{ConfigError, DevicePlatform, Timings, WhatsappConfig};
 pub use engine::WhatsappEngine;

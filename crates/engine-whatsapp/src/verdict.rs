@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use wacore::types::{
-    events::{ConnectFailureReason, Receipt, ServerAck, TempBanReason},
+    events::{ConnectFailureReason, LoggedOut, Receipt, ServerAck, TempBanReason},
     presence::ReceiptType,
 };
 use waypost_domain::{FailureCode, Timestamp, WaMessageId};
 use waypost_engine::{EndReason, EngineEvent, ReceiptKind, SendFailure};
 use whatsapp_rust::{ClientError, IqError, SendError};
+
+use crate::link::Unlinked;
 
 /// The verdict on a message in a server ack; `None` for acks of anything else.
 pub(crate) fn ack(ack: &ServerAck, now: Timestamp) -> Option<EngineEvent> {
@@ -113,17 +115,19 @@ fn reject(code: FailureCode, reason: &str) -> SendFailure {
     SendFailure::Reject { code, reason: reason.to_owned() }
 }
 
-/// Why the server logged the device out.
+/// What it means that the server logged the device out: a word that it was unlinked, or another end.
 ///
 /// 403 is a locked account, which its owner may get back: it restricts the session and keeps its credentials. If they are
-/// worth nothing after that, the next connect says so with a 401.
-pub(crate) fn logged_out(reason: ConnectFailureReason) -> EndReason {
-    match reason {
-        ConnectFailureReason::AccountLocked => {
-            EndReason::Restricted { reason: "the account is locked (403)".to_owned(), until: None }
-        }
-        reason => EndReason::LoggedOut { reason: format!("the device was unlinked ({})", reason.code()) },
+/// worth nothing after that, the next login says so with a 401.
+pub(crate) fn logged_out(out: &LoggedOut) -> Result<Unlinked, EndReason> {
+    if out.reason == ConnectFailureReason::AccountLocked {
+        return Err(EndReason::Restricted { reason: "the account is locked (403)".to_owned(), until: None });
     }
+    let conflict = out.raw.as_ref().and_then(|raw| raw.get_optional_child("conflict"));
+    let removed =
+        conflict.is_some_and(|conflict| conflict.attrs().optional_string("type").as_deref() == Some("device_removed"));
+    let word = if removed { "device_removed".to_owned() } else { out.reason.code().to_string() };
+    Ok(Unlinked { reason: format!("the device was unlinked ({word})"), removed })
 }
 
 /// A ban that ends.

@@ -5,7 +5,7 @@
 //! versions for months, and says clearly when it does not any more ([`waypost_engine::EndReason::ClientOutdated`]).
 
 use std::{
-    sync::{Arc, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -26,6 +26,9 @@ pub(crate) struct VersionSource {
     timeout: Duration,
     /// Where to look it up; `None` in front of a simulator, which has no opinion.
     http: Option<Arc<dyn HttpClient>>,
+    /// What the configuration says.
+    configured: Option<Version>,
+    /// What was set since: it wins.
     fixed: RwLock<Option<Version>>,
     lookup: Mutex<Lookup>,
 }
@@ -37,19 +40,28 @@ struct Lookup {
 }
 
 impl VersionSource {
-    pub(crate) fn new(env: Env, fixed: Option<Version>, http: Option<Arc<dyn HttpClient>>, timeout: Duration) -> Self {
-        Self { env, timeout, http, fixed: RwLock::new(fixed), lookup: Mutex::default() }
+    pub(crate) fn new(
+        env: Env,
+        configured: Option<Version>,
+        http: Option<Arc<dyn HttpClient>>,
+        timeout: Duration,
+    ) -> Self {
+        Self { env, timeout, http, configured, fixed: RwLock::default(), lookup: Mutex::default() }
     }
 
-    /// Sets the version for connections made from now on; `None` returns to the lookup.
+    /// Sets the version for connections made from now on; `None` returns to what is configured, or to a new lookup.
     pub(crate) fn set(&self, version: Option<Version>) {
-        *self.fixed.write().unwrap_or_else(std::sync::PoisonError::into_inner) = version;
+        *self.fixed.write().unwrap_or_else(PoisonError::into_inner) = version;
+        // A lookup that is under way right now brings what is new anyway.
+        if let Ok(mut lookup) = self.lookup.try_lock() {
+            *lookup = Lookup::default();
+        }
     }
 
     /// The version to claim.
     pub(crate) async fn current(&self) -> Version {
-        let fixed = *self.fixed.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match (fixed, &self.http) {
+        let fixed = *self.fixed.read().unwrap_or_else(PoisonError::into_inner);
+        match (fixed.or(self.configured), &self.http) {
             (Some(version), _) => version,
             (None, None) => built_in(),
             (None, Some(http)) => self.looked_up(http).await.unwrap_or_else(built_in),
@@ -164,7 +176,19 @@ mod tests {
         assert_eq!(source.current().await, (2, 3000, 1));
         source.set(Some((2, 3000, 2)));
         assert_eq!(source.current().await, (2, 3000, 2));
+        source.set(None);
+        assert_eq!(source.current().await, (2, 3000, 1), "back to what is configured");
         assert_eq!(page.asked.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_version_that_is_taken_back_is_looked_up_anew() {
+        let (source, page, _) = source(1_050_000_000, None);
+        source.current().await;
+        source.set(Some((2, 3000, 2)));
+        page.revision.store(1_060_000_000, Ordering::SeqCst);
+        source.set(None);
+        assert_eq!(source.current().await, (2, 3000, 1_060_000_000));
     }
 
     #[tokio::test]

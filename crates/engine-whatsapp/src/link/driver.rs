@@ -2,28 +2,32 @@
 //!
 //! whatsapp-rust makes a lost connection again by itself. The driver does what it leaves undone: it saves the
 //! credentials before it says `Linked`, keeps the account from looking online, notices a connection that went without an
-//! event, and starts a new client where one gave up without a reason (a panic, a store that failed for long).
+//! event or is there in name alone ([`super::liveness`]), makes sure that a device was unlinked ([`super::doubt`]), and
+//! starts a new client where one gave up without a reason (a panic, a store that failed for long).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
-use wacore::{store::traits::DeviceStore as _, types::events::PairSuccess};
+use wacore::{iq::keepalive::KeepaliveSpec, store::traits::DeviceStore as _, types::events::PairSuccess};
 use waypost_engine::{EndReason, EngineEvent};
-use whatsapp_rust::Client;
+use whatsapp_rust::{Client, IqError};
 
 use super::{
     Command, LinkCore,
     client::{Built, build},
+    doubt::{Doubt, Unlinked},
     events::{Change, Events, MAX_WAITING},
+    liveness::{Liveness, Signs},
 };
-use crate::{backend::SessionBackend, inbound, jid};
+use crate::{backend::SessionBackend, inbound, jid, version::Version};
 
-/// How often the connection is looked at.
-const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// How long a client may take to put itself away: two flushes of 5 s each and some.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a logout may wait for a login, and then for the server's answer.
@@ -33,12 +37,19 @@ const PRESENCE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first and the longest wait before a client that gave up is replaced.
 const RESTART_WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(5));
 
+/// Why a connection is given up that says nothing any more.
+const SILENT: &str = "WhatsApp stopped answering";
+/// Why a login is given up that leads nowhere.
+const DEAF: &str = "WhatsApp took the login and delivered nothing after it";
+
 /// How a client ended.
 enum End {
     /// As it was told.
     Told,
     /// The network ended it.
     Network(EndReason),
+    /// The network says that the device was unlinked.
+    Unlinked(Unlinked),
     /// No phone scanned a QR code.
     QrExhausted,
     /// It gave up, and another is to take its place.
@@ -48,34 +59,58 @@ enum End {
 /// Keeps the session connected until it is told to stop or the network ends it.
 pub(super) async fn drive(link: Arc<LinkCore>, mut orders: watch::Receiver<Option<Command>>) {
     let mut wait = RESTART_WAIT.0;
+    let mut doubt = Doubt::default();
+    let mut refused_version = None;
     loop {
         link.post(EngineEvent::Connecting);
         let started = Instant::now();
-        let reason = match run(&link, &mut orders).await {
-            End::Told => return,
-            End::Network(reason) => {
-                if reason == EndReason::ClientOutdated {
-                    link.shared.versions.refused().await;
-                }
-                return link.post(EngineEvent::Ended(reason));
-            }
-            End::QrExhausted => return link.post(EngineEvent::QrExhausted),
-            End::GaveUp(reason) => reason,
+        let version = link.shared.versions.current();
+        let version = tokio::select! {
+            biased;
+            // An order to log out still needs a client.
+            () = told_to_close(&mut orders) => return,
+            version = version => version,
         };
-        tracing::warn!(
-            session.id = %link.spec.id,
-            tenant.id = %link.spec.tenant_id,
-            reason,
-            "the session's client gave up; another takes its place"
-        );
-        link.post(EngineEvent::ConnectionLost { reason: "the client failed".to_owned() });
-        if started.elapsed() > RESTART_WAIT.1 {
+        let (end, was_connected) = run(&link, version, &mut orders).await;
+        if was_connected && started.elapsed() > RESTART_WAIT.1 {
             wait = RESTART_WAIT.0;
+            doubt.settle();
         }
-        if timeout(wait, told(&mut orders)).await.is_ok() {
+        let pause = match end {
+            End::Told => return,
+            End::QrExhausted => return link.post(EngineEvent::QrExhausted),
+            End::Network(EndReason::ClientOutdated) if refused_version != Some(version) => {
+                // What was looked up may be old by now. A second refusal is final.
+                refused_version = Some(version);
+                link.shared.versions.refused().await;
+                if link.shared.versions.current().await == version {
+                    return link.post(EngineEvent::Ended(EndReason::ClientOutdated));
+                }
+                Duration::ZERO
+            }
+            End::Network(reason) => return link.post(EngineEvent::Ended(reason)),
+            End::Unlinked(word) => {
+                if doubt.hear(&word, was_connected) {
+                    return link.post(EngineEvent::Ended(EndReason::LoggedOut { reason: word.reason }));
+                }
+                link.warn(&word.reason, "WhatsApp says that the device was unlinked; making sure");
+                link.post(EngineEvent::ConnectionLost {
+                    reason: format!("WhatsApp said that {}, which another login makes sure of", word.reason),
+                });
+                doubt.pause(link.shared.config.timings.doubt)
+            }
+            End::GaveUp(reason) => {
+                link.warn(&reason, "the session's client gave up; another takes its place");
+                link.post(EngineEvent::ConnectionLost { reason: "the client failed".to_owned() });
+                let pause = wait;
+                wait = (wait * 2).min(RESTART_WAIT.1);
+                pause
+            }
+        };
+        // An order to log out is carried out by the next client.
+        if timeout(pause, told(&mut orders)).await == Ok(Command::Close) {
             return;
         }
-        wait = (wait * 2).min(RESTART_WAIT.1);
     }
 }
 
@@ -91,6 +126,15 @@ async fn told_to_close(orders: &mut watch::Receiver<Option<Command>>) {
     }
 }
 
+/// Waits for the answer to a question, where one is under way.
+async fn answer(question: &mut Option<JoinHandle<bool>>) -> bool {
+    match question {
+        // One that broke off was not answered.
+        Some(question) => question.await.unwrap_or(false),
+        None => std::future::pending().await,
+    }
+}
+
 /// Whether the session's store holds the credentials of a linked device. A store that cannot be read holds none that
 /// could be used.
 pub(super) async fn is_linked(link: &LinkCore) -> bool {
@@ -101,28 +145,23 @@ pub(super) async fn is_linked(link: &LinkCore) -> bool {
     matches!(backend.load().await, Ok(Some(device)) if device.pn.is_some())
 }
 
-/// Builds a client and runs it to its end.
-async fn run(link: &Arc<LinkCore>, orders: &mut watch::Receiver<Option<Command>>) -> End {
-    let version = tokio::select! {
-        biased;
-        // An order to log out still needs a client.
-        () = told_to_close(orders) => return End::Told,
-        version = link.shared.versions.current() => version,
-    };
+/// Builds a client and runs it to its end. Also says whether it got as far as `Connected`.
+async fn run(link: &Arc<LinkCore>, version: Version, orders: &mut watch::Receiver<Option<Command>>) -> (End, bool) {
     let built = match build(link, version).await {
         Ok(built) => built,
-        Err(error) => return End::GaveUp(error),
+        Err(error) => return (End::GaveUp(error), false),
     };
     let (changes, waiting) = mpsc::channel(MAX_WAITING);
     built.client.subscribe_handler(Arc::new(Events::new(Arc::clone(link), &built.client, changes))).detach();
     let mut session = Running::start(link, built, waiting);
     let end = session.watch(orders).await;
+    let was_connected = session.was_connected;
     session.finish().await;
-    end
+    (end, was_connected)
 }
 
 /// A running client. Dropped before [`Running::finish`], it leaves without a word.
-#[expect(clippy::struct_excessive_bools, reason = "four facts that come and go independently of each other")]
+#[expect(clippy::struct_excessive_bools, reason = "facts that come and go independently of each other")]
 struct Running {
     link: Arc<LinkCore>,
     client: Arc<Client>,
@@ -132,8 +171,20 @@ struct Running {
     task: JoinHandle<()>,
     /// Whether `Connected` was said and not taken back.
     connected: bool,
-    /// Whether the loss of the connection was told already.
-    lost: bool,
+    /// Whether `Connected` was ever said.
+    was_connected: bool,
+    /// Why the connection was lost, as it was told last.
+    lost: Option<String>,
+    /// Whether a QR code waits for a person.
+    shows_qr: bool,
+    /// The attempt whose login was taken without anything coming of it so far.
+    hollow: Option<u64>,
+    /// What is known of the connection.
+    liveness: Liveness,
+    /// A question to the server that is under way; says whether it was answered.
+    question: Option<JoinHandle<bool>>,
+    /// Since when a connection that was given up is being closed, and how many were made before.
+    closing: Option<(Instant, u64)>,
     /// Whether the client may have said that the account is available.
     presence_due: bool,
     /// Whether the client was put away.
@@ -153,7 +204,13 @@ impl Running {
             changes,
             task,
             connected: false,
-            lost: false,
+            was_connected: false,
+            lost: None,
+            shows_qr: false,
+            hollow: None,
+            liveness: Liveness::new(link.shared.config.timings, Instant::now()),
+            question: None,
+            closing: None,
             presence_due: false,
             closed: false,
         }
@@ -161,7 +218,8 @@ impl Running {
 
     /// Follows the client until it ends or is told to.
     async fn watch(&mut self, orders: &mut watch::Receiver<Option<Command>>) -> End {
-        let mut check = interval_at(Instant::now() + CHECK_EVERY, CHECK_EVERY);
+        let look = self.link.shared.config.timings.look;
+        let mut check = interval_at(Instant::now() + look, look);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -189,11 +247,22 @@ impl Running {
                         Err(error) => error.to_string(),
                     });
                 }
-                _ = check.tick() => {
-                    if self.client.persistence_manager().is_saver_halted() {
-                        return End::GaveUp("its credentials could not be saved".to_owned());
+                answered = answer(&mut self.question) => {
+                    self.question = None;
+                    if answered {
+                        self.liveness.proved(Instant::now());
+                    } else if self.connected && self.client.is_connected() {
+                        self.give_up_connection(SILENT);
                     }
-                    self.check_connection().await;
+                }
+                _ = check.tick() => {
+                    if let Some(failure) = self.failure() {
+                        return End::GaveUp(failure.to_owned());
+                    }
+                    self.check_connection();
+                    if self.connected && self.presence_due {
+                        self.appear_offline().await;
+                    }
                 }
             }
         }
@@ -203,20 +272,23 @@ impl Running {
     async fn apply(&mut self, change: Change) -> Option<End> {
         match change {
             Change::Qr { code, lasts } => {
-                self.lost = false;
+                (self.lost, self.shows_qr) = (None, true);
                 let expires_at = self.link.shared.env.now().plus(lasts);
                 self.link.post(EngineEvent::Qr { code, expires_at });
             }
             Change::QrExhausted => return Some(End::QrExhausted),
             Change::Paired(paired) => return self.linked(&paired).await,
             Change::Connected => {
-                (self.connected, self.lost) = (true, false);
+                (self.connected, self.was_connected, self.lost) = (true, true, None);
+                self.liveness.connected(Instant::now());
+                self.hollow = None;
                 self.link.post(EngineEvent::Connected { push_name: self.push_name() });
                 self.appear_offline().await;
             }
             Change::Renamed => self.presence_due = true,
             Change::Lost(reason) => self.lost(reason),
             Change::Ended(reason) => return Some(End::Network(reason)),
+            Change::Unlinked(word) => return Some(End::Unlinked(word)),
             Change::Recovered(batch) => {
                 let messages = inbound::convert(&batch);
                 if !messages.is_empty() && self.link.sink.inbound(self.link.spec.id, messages).await.is_err() {
@@ -233,6 +305,7 @@ impl Running {
 
     /// Says `Linked`, once the credentials are on disk: the client saves them in its own time.
     async fn linked(&mut self, paired: &PairSuccess) -> Option<End> {
+        self.shows_qr = false;
         if let Err(error) = self.client.persistence_manager().flush().await {
             return Some(End::GaveUp(format!("the new credentials could not be saved: {error}")));
         }
@@ -246,27 +319,95 @@ impl Running {
         None
     }
 
+    /// Says that the connection is lost and why; the same thing is said once.
     fn lost(&mut self, reason: String) {
         self.connected = false;
-        if std::mem::replace(&mut self.lost, true) {
+        self.shows_qr = false;
+        if let Some(question) = self.question.take() {
+            question.abort();
+        }
+        if self.lost.as_ref() == Some(&reason) {
             return;
         }
+        self.lost = Some(reason.clone());
         self.link.post(EngineEvent::ConnectionLost { reason });
         self.link.post(EngineEvent::Connecting);
     }
 
-    /// Notices what no event tells: a connection that cannot be made, and one that the client itself takes down and
-    /// makes again.
-    async fn check_connection(&mut self) {
-        if !self.connected && !self.client.is_connected() {
-            self.lost("WhatsApp cannot be reached".to_owned());
+    /// Why this client is of no more use, where that is so.
+    fn failure(&self) -> Option<&'static str> {
+        if self.client.persistence_manager().is_saver_halted() {
+            return Some("its credentials could not be saved");
         }
-        if self.connected && !(self.client.is_connected() && self.client.is_logged_in()) {
-            self.lost("the connection is being made again".to_owned());
+        let (since, made_before) = self.closing?;
+        let same = self.client.stats().reconnects == made_before;
+        (same && since.elapsed() > CLOSE_TIMEOUT).then_some("its connection could not be closed")
+    }
+
+    /// Notices what no event tells: a connection that cannot be made, one that the client itself takes down and makes
+    /// again, one that is there in name alone, and a login that leads nowhere.
+    fn check_connection(&mut self) {
+        let (up, now) = (self.client.is_connected(), Instant::now());
+        if self.connected && !(up && self.client.is_logged_in()) {
+            let silent = self.liveness.is_quiet(now);
+            self.lost(if silent { SILENT } else { "the connection is being made again" }.to_owned());
         }
-        if self.connected && self.presence_due {
-            self.appear_offline().await;
+        let stats = self.client.stats();
+        let signs = Signs {
+            last_data_ms: stats.last_data_received_ms,
+            frames: stats.frames_received,
+            sent: self.link.sent.load(Ordering::Relaxed),
+            answered: self.link.answered.load(Ordering::Relaxed),
+        };
+        if self.connected {
+            if self.liveness.must_ask(signs, now) && self.question.is_none() {
+                self.question = Some(self.ask());
+            }
+            return;
         }
+        let attempt = stats.reconnects;
+        if self.hollow.is_some_and(|of| of != attempt || !up) {
+            // The client found out by itself, and tries again.
+            self.lost(DEAF.to_owned());
+        }
+        self.hollow = (up && self.client.is_logged_in()).then_some(attempt);
+        if !up {
+            self.liveness.no_login();
+            if self.lost.is_none() {
+                self.lost("WhatsApp cannot be reached".to_owned());
+            }
+        } else if self.shows_qr {
+            self.liveness.no_login();
+        } else if self.liveness.login_failed(signs, self.push_name().is_none(), now) {
+            self.liveness.no_login();
+            self.give_up_connection(if self.client.is_logged_in() {
+                DEAF
+            } else {
+                "WhatsApp did not answer the login"
+            });
+        }
+    }
+
+    /// Asks the server for a sign of life.
+    fn ask(&self) -> JoinHandle<bool> {
+        let (client, patience) = (self.client.clone(), self.link.shared.config.timings.answer);
+        tokio::spawn(async move {
+            // A refusal is an answer too. The outer limit is for a socket that takes nothing.
+            let asked = client.execute(KeepaliveSpec::with_timeout(patience));
+            matches!(
+                timeout(patience, asked).await,
+                Ok(Ok(()) | Err(IqError::ServerError { .. } | IqError::UnexpectedResponseType { .. }))
+            )
+        })
+    }
+
+    /// Has the client make a connection anew that is there in name alone.
+    fn give_up_connection(&mut self, reason: &str) {
+        self.link.warn(reason, "the session's connection is given up and made again");
+        self.lost(reason.to_owned());
+        self.closing = Some((Instant::now(), self.client.stats().reconnects));
+        let client = self.client.clone();
+        tokio::spawn(async move { timeout(CLOSE_TIMEOUT, client.reconnect_immediately()).await });
     }
 
     /// Takes back the client's word that the account is available, which it gives at each login and with each new name.
@@ -309,6 +450,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.link.client.send_replace(None);
+        if let Some(question) = self.question.take() {
+            question.abort();
+        }
         self.client.signal_shutdown_sync();
         self.task.abort();
         // What its stray tasks still want to write would mix with the next client's, or outlive a `forget`.

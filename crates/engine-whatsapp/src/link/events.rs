@@ -4,7 +4,7 @@
 //! some of it takes time (`Linked` follows a write to the disk) and must not be overtaken.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use wacore_binary::JidExt as _;
 use waypost_engine::EndReason;
 use whatsapp_rust::Client;
 
-use super::LinkCore;
+use super::{LinkCore, Unlinked};
 use crate::verdict;
 
 /// How many events may wait for the driver. They come one by one over seconds; more than this is a driver that hangs.
@@ -36,6 +36,8 @@ pub(super) enum Change {
     Lost(String),
     /// The server ended it for good.
     Ended(EndReason),
+    /// The server says that the device was unlinked.
+    Unlinked(Unlinked),
     /// Messages that could not be decrypted and that the phone has sent once more in answer to a request.
     Recovered(Arc<[InboundMessage]>),
 }
@@ -81,6 +83,7 @@ impl EventHandler for Events {
         match &*event {
             Event::ServerAck(ack) => {
                 if let Some(event) = verdict::ack(ack, now) {
+                    self.link.answered.fetch_add(1, Ordering::Relaxed);
                     self.link.post(event);
                 }
             }
@@ -92,7 +95,10 @@ impl EventHandler for Events {
             Event::Connected(_) => self.change(Change::Connected),
             Event::SelfPushNameUpdated(_) => self.change(Change::Renamed),
             Event::Disconnected(lost) => self.change(Change::Lost(lost.reason.to_string())),
-            Event::LoggedOut(out) => self.change(Change::Ended(verdict::logged_out(out.reason))),
+            Event::LoggedOut(out) => self.change(match verdict::logged_out(out) {
+                Ok(unlinked) => Change::Unlinked(unlinked),
+                Err(end) => Change::Ended(end),
+            }),
             Event::StreamReplaced(_) => self.change(Change::Ended(EndReason::Replaced)),
             Event::ClientOutdated(_) => self.change(Change::Ended(EndReason::ClientOutdated)),
             Event::TemporaryBan(ban) => {
@@ -100,9 +106,10 @@ impl EventHandler for Events {
                 self.change(Change::Ended(verdict::banned(&ban.code, lasts, now)));
             }
             Event::ConnectFailure(failure) => {
-                if let Some(end) = verdict::refused_login(failure.reason) {
-                    self.change(Change::Ended(end));
-                }
+                self.change(match verdict::refused_login(failure.reason) {
+                    Some(end) => Change::Ended(end),
+                    None => Change::Lost(format!("WhatsApp cannot take logins right now ({})", failure.reason.code())),
+                });
             }
             // Everything else has gone through the durability hook, which is the way that loses nothing.
             Event::Messages(batch) if !batch.hook_committed => self.change(Change::Recovered(batch.messages.clone())),

@@ -5,13 +5,17 @@
 //! channel; sends go straight to the client.
 
 mod client;
+mod doubt;
 mod driver;
 mod events;
+mod liveness;
 mod pairing;
+
+pub(crate) use doubt::Unlinked;
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use async_trait::async_trait;
@@ -76,6 +80,10 @@ pub(crate) struct LinkCore {
     abort: Mutex<Option<tokio::task::AbortHandle>>,
     /// Nobody wants to hear of this link any more: it is being logged out, or was dropped.
     quiet: AtomicBool,
+    /// How many messages were written to connections.
+    sent: AtomicU64,
+    /// How many messages the server answered.
+    answered: AtomicU64,
 }
 
 struct Driver {
@@ -102,6 +110,8 @@ impl LinkCore {
             driver: tokio::sync::Mutex::new(None),
             abort: Mutex::new(None),
             quiet: AtomicBool::new(false),
+            sent: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
         }
     }
 
@@ -152,6 +162,10 @@ impl LinkCore {
         }
     }
 
+    fn warn(&self, reason: &str, what: &'static str) {
+        tracing::warn!(session.id = %self.spec.id, tenant.id = %self.spec.tenant_id, reason, "{what}");
+    }
+
     fn running_client(&self) -> Option<Arc<Client>> {
         self.client.borrow().clone()
     }
@@ -170,7 +184,10 @@ impl LinkCore {
         let options = SendOptions::default().with_message_id(message.wa_id.as_str());
         let sending = client.send_message_with_options(jid::to_wire(&message.to), wire, options);
         match tokio::time::timeout(self.shared.config.send_timeout, sending).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(_)) => {
+                self.sent.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
             Ok(Err(error)) => Err(verdict::send_failure(&error)),
             Err(_) => Err(SendFailure::Retry { reason: "the send took too long".to_owned() }),
         }

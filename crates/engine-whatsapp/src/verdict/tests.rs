@@ -1,5 +1,6 @@
 use rstest::rstest;
 use wacore::types::message::MessageSource;
+use wacore_binary::builder::NodeBuilder;
 use whatsapp_rust::{anyhow, chrono::DateTime};
 
 use super::*;
@@ -106,12 +107,31 @@ fn a_failed_send_says_what_happens_next() {
     insta::assert_snapshot!(table.join("\n"));
 }
 
+fn a_logout(reason: ConnectFailureReason, conflict: Option<&str>) -> LoggedOut {
+    let raw = conflict.map(|kind| {
+        let conflict = NodeBuilder::new("conflict").attr("type", kind).build();
+        NodeBuilder::new("stream:error").attr("code", "401").children([conflict]).build()
+    });
+    LoggedOut::builder().on_connect(conflict.is_none()).reason(reason).maybe_raw(raw).build()
+}
+
+#[rstest]
+#[case(None, false)]
+#[case(Some("device_removed"), true)]
+#[case(Some("something_new"), false)]
+fn a_logout_is_explicit_only_where_the_device_is_named_as_removed(
+    #[case] conflict: Option<&str>,
+    #[case] removed: bool,
+) {
+    let word = logged_out(&a_logout(ConnectFailureReason::LoggedOut, conflict)).unwrap();
+    assert_eq!(word.removed, removed);
+    assert!(!logged_out(&a_logout(ConnectFailureReason::UnknownLogout, None)).unwrap().removed);
+}
+
 #[test]
 fn an_ended_login_says_why_and_whether_the_credentials_live() {
     let ends = [
-        logged_out(ConnectFailureReason::LoggedOut),
-        logged_out(ConnectFailureReason::AccountLocked),
-        logged_out(ConnectFailureReason::UnknownLogout),
+        logged_out(&a_logout(ConnectFailureReason::AccountLocked, None)).unwrap_err(),
         banned(&TempBanReason::SentTooManySameMessage, Duration::from_hours(1), NOW),
         refused_login(ConnectFailureReason::TempBanned).unwrap(),
         refused_login(ConnectFailureReason::Generic).unwrap(),

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use wa_sim::{AccountHandle, Sim};
 use waypost_domain::{Content, Env, Jid, SessionId, WaMessageId};
 use waypost_engine::{Engine as _, EngineEvent, EventSink, Inbound, Link, NotStored, Outgoing, SessionSpec};
-use waypost_engine_whatsapp::{WhatsappConfig, WhatsappEngine};
+use waypost_engine_whatsapp::{Timings, WhatsappConfig, WhatsappEngine};
 use waypost_store::{MasterKey, Store, StoreConfig};
 
 /// How long anything may take; a machine that is busy with other builds is slow.
@@ -25,18 +25,23 @@ pub struct Bench {
     pub env: Env,
     pub engine: WhatsappEngine,
     pub sink: Arc<Sink>,
+    timings: Timings,
     store: Store,
     folder: TempDir,
 }
 
 impl Bench {
     pub async fn new() -> Self {
+        Self::with(Timings::default()).await
+    }
+
+    pub async fn with(timings: Timings) -> Self {
         let sim = Sim::start(wa_sim::Config::default()).await.unwrap();
         let env = Env::system();
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder, &env).await;
-        let engine = engine(&sim, &store, &env);
-        Self { sim, env, engine, sink: Arc::new(Sink::default()), store, folder }
+        let engine = engine(&sim, &store, &env, timings);
+        Self { sim, env, engine, sink: Arc::new(Sink::default()), timings, store, folder }
     }
 
     /// The process is stopped without a word and started again: only what is on disk is left. Links of before must have
@@ -44,7 +49,7 @@ impl Bench {
     pub async fn restart(&mut self) {
         self.store.close().await;
         self.store = open(&self.folder, &self.env).await;
-        self.engine = engine(&self.sim, &self.store, &self.env);
+        self.engine = engine(&self.sim, &self.store, &self.env, self.timings);
     }
 
     /// From here on sessions are opened where nobody listens: port 9 is nobody's.
@@ -76,8 +81,8 @@ impl Bench {
     }
 }
 
-fn engine(sim: &Sim, store: &Store, env: &Env) -> WhatsappEngine {
-    let config = WhatsappConfig { url: Some(sim.ws_url()), prekeys: 20, ..WhatsappConfig::default() };
+fn engine(sim: &Sim, store: &Store, env: &Env, timings: Timings) -> WhatsappEngine {
+    let config = WhatsappConfig { url: Some(sim.ws_url()), prekeys: 20, timings, ..WhatsappConfig::default() };
     WhatsappEngine::new(config, store.clone(), env.clone()).unwrap()
 }
 
