@@ -1,4 +1,5 @@
-//! Who may come in: a person with an access token under `/api`, a server with an API key under `/api/external`.
+//! Who may come in: a person with an access token under `/api`, a server with an API key under `/api/external`, the
+//! operator with a token of their own under `/api/operator`.
 //!
 //! The tenant of everything a request touches comes from here. A credential of the wrong kind is no credential: 401.
 
@@ -33,6 +34,20 @@ pub async fn require_api_key(State(app): State<App>, request: Request, next: Nex
         Err(error) => Err(error),
     };
     enter(&app, caller, request, next).await
+}
+
+/// Lets the operator of the server in. The answer to a wrong token does not say whether there is a right one.
+pub async fn require_operator(State(app): State<App>, request: Request, next: Next) -> Response {
+    let allowed = match bearer_token(request.headers()) {
+        Ok(token) if app.gateway.is_operator(token) => Ok(()),
+        _ => Err(ApiError::Unauthorized(
+            "Send `Authorization: Bearer <operator token>`, as the setting operator_token has it",
+        )),
+    };
+    match allowed {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
 }
 
 async fn enter(app: &App, caller: Result<Caller, ApiError>, mut request: Request, next: Next) -> Response {

@@ -26,8 +26,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use errors::{
-    Authenticated, BadBody, BadInput, Limited, Login, Missing, NotReady, Once, Open, Refresh, Registering, Unavailable,
-    WrongState,
+    Authenticated, BadBody, BadInput, ByOperator, Limited, Login, Missing, NotReady, Once, Open, Refresh, Registering,
+    Unavailable, WrongState,
 };
 
 use crate::{App, error::ErrorEnvelope, router};
@@ -49,17 +49,19 @@ enum Access {
     Everyone,
     People,
     Servers,
+    Operator,
 }
 
 /// The document.
 pub fn openapi() -> OpenApi {
-    let groups: [(&str, OpenApiRouter<App>, Access); 7] = [
+    let groups: [(&str, OpenApiRouter<App>, Access); 8] = [
         ("/api", router::open_routes(), Access::Everyone),
         ("/api", router::person_routes(), Access::People),
         ("/api", router::message_routes(), Access::People),
         ("/api/v1", router::session_routes(), Access::People),
         ("/api/external", router::message_routes(), Access::Servers),
         ("/api/external", router::session_routes(), Access::Servers),
+        ("/api", router::operator_routes(), Access::Operator),
         ("", router::health_routes(), Access::Everyone),
     ];
     groups.into_iter().fold(empty(), |document, (prefix, routes, access)| {
@@ -78,6 +80,10 @@ fn empty() -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some("The accessToken that POST /api/auth/login gives."))
+        .build();
+    let operator_token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The operator's token, as the setting operator_token has it."))
         .build();
     let api_key = ApiKeyValue::with_description("X-API-Key", "An API key, as POST /api/api-keys makes it.");
     OpenApiBuilder::new()
@@ -101,6 +107,7 @@ fn empty() -> OpenApi {
             ComponentsBuilder::new()
                 .security_scheme("accessToken", SecurityScheme::Http(access_token))
                 .security_scheme("apiKey", SecurityScheme::ApiKey(ApiKey::Header(api_key)))
+                .security_scheme("operatorToken", SecurityScheme::Http(operator_token))
                 .schema(ErrorEnvelope::name(), ErrorEnvelope::schema())
                 .responses_from_iter(errors::components())
                 .build(),
@@ -111,6 +118,7 @@ fn empty() -> OpenApi {
                 ("API keys", "How servers come in."),
                 ("Sessions", "Linked WhatsApp accounts, and sandbox ones that need no phone."),
                 ("Messages", "Sent and received."),
+                ("Operator", "For whoever runs the server: what holds for all tenants."),
                 ("Service", "The server itself."),
             ]
             .map(|(name, description)| TagBuilder::new().name(name).description(Some(description)).build()),
@@ -125,6 +133,7 @@ fn admit(operation: &mut Operation, access: Access) {
         Access::Everyone => None,
         Access::People => Some(vec![SecurityRequirement::new("accessToken", none)]),
         Access::Servers => Some(vec![SecurityRequirement::new("apiKey", none)]),
+        Access::Operator => Some(vec![SecurityRequirement::new("operatorToken", none)]),
     };
     if let (Access::Servers, Some(id)) = (access, &mut operation.operation_id) {
         let (first, rest) = id.split_at(1);

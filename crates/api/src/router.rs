@@ -22,7 +22,7 @@ use crate::{
     config::ApiConfig,
     input::once,
     openapi, request,
-    v1::{api_keys, auth as accounts, messages, service, whatsapp},
+    v1::{api_keys, auth as accounts, messages, operator, service, whatsapp},
 };
 
 /// The whole HTTP surface.
@@ -31,7 +31,10 @@ pub fn router(gateway: Gateway, config: ApiConfig) -> Router {
     let user = || middleware::from_fn_with_state(app.clone(), auth::require_user);
     let api_key = || middleware::from_fn_with_state(app.clone(), auth::require_api_key);
 
+    let operator = middleware::from_fn_with_state(app.clone(), auth::require_operator);
+
     let api = plain(open_routes())
+        .merge(plain(operator_routes()).route_layer(operator))
         .merge(plain(person_routes()).route_layer(user()))
         .merge(plain(message_routes()).merge(plain(session_routes())).route_layer(user()))
         .nest("/external", plain(message_routes()).merge(plain(session_routes())).route_layer(api_key()));
@@ -87,6 +90,14 @@ pub(crate) fn session_routes() -> OpenApiRouter<App> {
         .routes(routes!(whatsapp::status::status))
         .routes(routes!(whatsapp::disconnect::disconnect))
         .routes(routes!(whatsapp::logout::logout))
+}
+
+/// Routes for the operator of the server.
+pub(crate) fn operator_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(
+        operator::get_whatsapp_version::get_whatsapp_version,
+        operator::set_whatsapp_version::set_whatsapp_version
+    ))
 }
 
 /// Routes for whoever watches the process.

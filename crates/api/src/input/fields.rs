@@ -41,6 +41,15 @@ impl Fields {
         }
     }
 
+    /// A field that must be there, be it null.
+    pub fn nullable<T>(&mut self, name: &str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<Option<T>> {
+        match self.values.remove(name) {
+            Some(Value::Null) => Some(None),
+            Some(value) => self.check(name, rule(value)).map(Some),
+            None => self.refuse(name, "Is required"),
+        }
+    }
+
     /// A field that may be absent. `None` too where it is wrong; the error is noted then.
     pub fn optional<T>(&mut self, name: &str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
         let value = self.take(name)?;

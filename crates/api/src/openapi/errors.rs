@@ -47,6 +47,11 @@ groups! {
         ApiError::RateLimited(7),
         ApiError::Internal(String::new()),
     ];
+    /// Of every route for the operator.
+    ByOperator = [
+        ApiError::Unauthorized("The operator token is not valid"),
+        ApiError::Internal(String::new()),
+    ];
     /// Of every route that does not.
     Open = [ApiError::Internal(String::new())];
     /// Of routes that take an id or a query.

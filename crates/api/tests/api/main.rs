@@ -10,6 +10,7 @@ mod ground_rules;
 mod life;
 mod messages;
 mod once;
+mod operator;
 mod sessions;
 mod support;
 mod walls;

@@ -26,6 +26,9 @@ use waypost_store::{MasterKey, Store, StoreConfig};
 /// The time at which every test starts.
 pub const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 
+/// The operator's token.
+pub const OPERATOR: &str = "0123456789abcdef0123456789abcdef";
+
 /// An API with a database of its own.
 pub struct Api {
     router: Router,
@@ -65,6 +68,7 @@ impl Api {
     pub async fn start() -> Self {
         let gateway = GatewayConfig {
             login_limits: LoginLimits { per_email: None, per_address: None },
+            operator_token: Some(OPERATOR.into()),
             ..GatewayConfig::default()
         };
         Self::with(gateway, ApiConfig::default()).await

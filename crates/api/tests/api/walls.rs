@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     document::document,
-    support::{Account, Answer, Api, Credential, request},
+    support::{Account, Answer, Api, Credential, OPERATOR, request},
 };
 
 const NOBODYS: &str = "0192f3a0-0000-7000-8000-000000000001";
@@ -78,6 +78,7 @@ impl Operation {
         match self.scheme.as_deref() {
             Some("accessToken") => account.person(),
             Some("apiKey") => account.server(),
+            Some("operatorToken") => Credential::Token(OPERATOR),
             Some(other) => panic!("{other}"),
             None => Credential::None,
         }
@@ -151,7 +152,7 @@ async fn nobody_comes_in_without_the_credential_that_the_route_wants() {
     let before = everything_of(&api, &account).await;
     for operation in operations().into_iter().filter(|operation| operation.scheme.is_some()) {
         let wrong_kind = match operation.scheme.as_deref() {
-            Some("apiKey") => account.person(),
+            Some("apiKey" | "operatorToken") => account.person(),
             _ => account.server(),
         };
         for credential in [Credential::None, wrong_kind] {

@@ -97,6 +97,8 @@ impl Config {
                 send_attempts: count("send_attempts", 1, 100)?,
                 message_expiry: Some(layers.get("message_expiry", values::duration)?).filter(|life| !life.is_zero()),
                 max_sessions_per_tenant: Some(count("max_sessions_per_tenant", 0, u32::MAX)?).filter(|most| *most > 0),
+                session_logins_per_second: count("logins_per_second", 1, 10_000)?,
+                operator_token: layers.get_set("operator_token", operator_token)?,
                 ..GatewayConfig::default()
             },
             api: ApiConfig {
@@ -107,6 +109,7 @@ impl Config {
             },
             whatsapp: WhatsappConfig {
                 version: layers.get_set("whatsapp_version", values::version)?,
+                dials_per_second: count("logins_per_second", 1, 10_000)?,
                 #[cfg(feature = "wire-sim")]
                 url: layers.get_set("whatsapp_url", |url| Ok(url.to_owned()))?,
                 ..WhatsappConfig::default()
@@ -151,6 +154,12 @@ fn database_url(text: &str) -> Result<SecretString, String> {
     let known = ["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
     let url = known.then(|| SecretString::from(text));
     url.ok_or_else(|| "must start with sqlite:// or postgres://".to_owned())
+}
+
+fn operator_token(text: &str) -> Result<SecretString, String> {
+    // Anything shorter may be guessed: the routes it opens have no limit of attempts.
+    let strong = text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    strong.then(|| SecretString::from(text)).ok_or_else(|| "must be 32 visible characters at least".to_owned())
 }
 
 fn header_name(text: &str) -> Result<HeaderName, String> {

@@ -68,6 +68,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     secret("token_key", "KEY", "Key that signs access tokens, 32 bytes in base64 or hex; unset: kept in a file"),
     plain("token_key_file", "PATH", "", "File with the token key; unset: token.key in the data folder, made at first"),
+    secret("operator_token", "TOKEN", "Lets the operator in at /api/operator, 32 characters at least; unset: nobody"),
     plain("registration_open", "BOOLEAN", "true", "Whether strangers may register"),
     plain("access_token_life", "DURATION", "15m", "How long an access token works"),
     plain("refresh_token_life", "DURATION", "30d", "How long a refresh token works"),
@@ -88,6 +89,7 @@ pub const SETTINGS: &[Setting] = &[
         "24h",
         "How long after its accept or its sendAt a message expires that has no expiresAt; 0s for never",
     ),
+    plain("logins_per_second", "NUMBER", "20", "Sessions that begin to log in each second after a start or an outage"),
     plain("whatsapp_version", "VERSION", "", "WhatsApp Web's version, such as 2.3000.1023456789; unset: looked up"),
     #[cfg(feature = "wire-sim")]
     WHATSAPP_URL,
