@@ -161,7 +161,7 @@ mod tests {
 
         async fn disconnect(&self) {
             self.closed.store(true, Ordering::SeqCst);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -42,6 +42,7 @@ impl Fields {
     }
 
     /// A field that must be there, be it null.
+    #[expect(clippy::option_option, reason = "wrong, null, a value: the caller tells them apart")]
     pub fn nullable<T>(&mut self, name: &str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<Option<T>> {
         match self.values.remove(name) {
             Some(Value::Null) => Some(None),

@@ -44,6 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// What a session must be.
+#[expect(clippy::struct_excessive_bools, reason = "facts that come and go independently of each other")]
 #[derive(Debug, Clone, Copy)]
 struct Model {
     status: SessionStatus,
