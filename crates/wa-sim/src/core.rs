@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::faults::Faults;
 use crate::groups::Groups;
+use crate::network::Network;
 use crate::pairing::Pairings;
 use crate::phone::{Phone, worker};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     pub(crate) pairings: Pairings,
     pub(crate) groups: Groups,
     pub(crate) faults: Faults,
+    pub(crate) network: Arc<Network>,
     pub(crate) stats: Stats,
     /// Cancelled when the simulator ends; every connection's token is a child.
     pub(crate) shutdown: CancellationToken,
@@ -59,6 +61,7 @@ impl Core {
             pairings: Pairings::default(),
             groups: Groups::default(),
             faults: Faults::default(),
+            network: Network::new(),
             stats: Stats::default(),
             shutdown: CancellationToken::new(),
             ids: AtomicU64::new(1),

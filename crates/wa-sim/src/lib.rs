@@ -35,6 +35,7 @@ mod groups;
 mod iq;
 mod mailbox;
 mod namespace;
+mod network;
 mod noise;
 mod outbox;
 mod pairing;
@@ -54,6 +55,10 @@ mod usync;
 pub use clock::Clock;
 pub use config::{Config, Phones};
 pub use faults::{Copied, Fault, FaultRule, Faults, ReceiptForm};
+pub use network::{
+    ConnectionFault, ConnectionRule, Failure, Link, LoginAttempt, LoginBook, Network, Refuse, Refusing, Scope,
+    StreamError,
+};
 pub use pairing::{PairError, Paired};
 pub use phone::view::{ChatView, SeenReceipt, Shown, ShownChat, ShownMessage, Totals};
 pub use sim::{AccountHandle, Sim};

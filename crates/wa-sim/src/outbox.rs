@@ -4,10 +4,12 @@
 //! [`MAX_BYTES`] bytes; the next one closes it. Nothing is lost by that, because everything that has
 //! to arrive sits in the device's mailbox until its receipt.
 
+use crate::network::Gate;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Stanzas that may wait for one connection.
@@ -21,6 +23,8 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 pub(crate) enum Out {
     /// A marshalled stanza.
     Stanza(Bytes),
+    /// A marshalled stanza on a slow link, and when it is due.
+    Later(Bytes, Instant),
     /// Close once everything before this was written.
     Close,
 }
@@ -32,6 +36,7 @@ pub(crate) struct Outbox {
     waiting: Arc<AtomicUsize>,
     finishing: AtomicBool,
     closed: CancellationToken,
+    gate: Arc<Gate>,
 }
 
 /// The writer's side.
@@ -41,7 +46,7 @@ pub(crate) struct Outgoing {
 }
 
 /// A new queue. `closed` is cancelled when the queue overflows, or by anyone to end the connection.
-pub(crate) fn outbox(closed: CancellationToken) -> (Arc<Outbox>, Outgoing) {
+pub(crate) fn outbox(closed: CancellationToken, gate: Arc<Gate>) -> (Arc<Outbox>, Outgoing) {
     let (sender, queue) = mpsc::channel(MAX_STANZAS);
     let waiting = Arc::new(AtomicUsize::new(0));
     let outbox = Outbox {
@@ -50,6 +55,7 @@ pub(crate) fn outbox(closed: CancellationToken) -> (Arc<Outbox>, Outgoing) {
         waiting: Arc::clone(&waiting),
         finishing: AtomicBool::new(false),
         closed,
+        gate,
     };
     (Arc::new(outbox), Outgoing { queue, waiting })
 }
@@ -65,7 +71,11 @@ impl Outbox {
         let size = stanza.len();
         let before = self.waiting.fetch_add(size, Ordering::Relaxed);
         let fits = before == 0 || before + size <= MAX_BYTES;
-        if !fits || self.queue.try_send(Out::Stanza(stanza)).is_err() {
+        let out = match self.gate.due() {
+            None => Out::Stanza(stanza),
+            Some(due) => Out::Later(stanza, due),
+        };
+        if !fits || self.queue.try_send(out).is_err() {
             if !self.closed.is_cancelled() {
                 tracing::info!(connection.id = self.id, "closing a connection that does not read");
             }
@@ -107,7 +117,7 @@ mod tests {
     async fn overflow_by_count_or_bytes_closes() {
         for (stanza, times) in [(1, MAX_STANZAS + 1), (MAX_BYTES / 2 + 1, 2)] {
             let closed = CancellationToken::new();
-            let (outbox, _outgoing) = outbox(closed.clone());
+            let (outbox, _outgoing) = outbox(closed.clone(), Arc::default());
             let stanza = Bytes::from(vec![0; stanza]);
             for sent in 0..times {
                 assert!(!closed.is_cancelled(), "closed after {sent}");

@@ -4,6 +4,7 @@ use crate::account::{Account, Device};
 use crate::core::{Core, Stats};
 use crate::faults::HeldAck;
 use crate::mailbox::Class;
+use crate::network::{self, Connection, Failure, Version};
 use crate::outbox::Outbox;
 use crate::phone::Job;
 use crate::relay::{self, Ack, Sender};
@@ -21,23 +22,48 @@ pub(crate) struct Session {
     outbox: Arc<Outbox>,
 }
 
+/// What a client calls itself.
+pub(crate) fn version(payload: &ClientPayload) -> Option<Version> {
+    let version = payload.user_agent.as_option()?.app_version.as_option()?;
+    Some(Version([version.primary?, version.secondary.unwrap_or(0), version.tertiary.unwrap_or(0)]))
+}
+
 impl Session {
-    /// Logs a companion in, or refuses it with the reason for the `<failure>`: a device that was never linked
-    /// or no longer is gets 401, and so does one with another Noise key than it was linked with.
+    /// Logs a companion in, or refuses it with a `<failure>`: as the rules say, 405 for a client that is too
+    /// old, 401 for a device that was never linked or no longer is, or has another Noise key than it was linked with.
     pub(crate) fn login(
         core: &Core,
         payload: &ClientPayload,
         client_static: &[u8; 32],
+        connection: &Connection,
         outbox: &Arc<Outbox>,
-    ) -> Result<Self, u16> {
-        let device = payload.device.and_then(|id| u16::try_from(id).ok()).unwrap_or(0);
-        let account = payload.username.and_then(|number| core.directory.by_pn(&number.to_string()));
-        let found = account.and_then(|account| account.device(device).map(|device| (account, device)));
+    ) -> Result<Self, Node> {
+        let id = payload.device.and_then(|id| u16::try_from(id).ok()).unwrap_or(0);
+        let pn = payload.username.map(|number| number.to_string()).unwrap_or_default();
+        let version = version(payload);
+        let book = |failure, replaced| {
+            let version = version.map(|version| version.to_string());
+            core.network.login_book().note(&pn, id, version, failure, replaced);
+        };
+        let refuse = |failure: Failure| {
+            book(Some(failure.reason), false);
+            Err(network::failure(&failure))
+        };
+        let reason = |reason| Failure { reason, ..Failure::default() };
+        let met = core.network.meet(connection, &pn, id);
+        if core.network.too_old(version) {
+            return refuse(reason(405));
+        }
+        if let Some(failure) = met.failure {
+            return refuse(failure);
+        }
+        let found = core.directory.by_pn(&pn).and_then(|account| account.device(id).map(|device| (account, device)));
         let Some((account, device)) = found.filter(|(_, device)| device.noise_public == *client_static) else {
-            return Err(401);
+            return refuse(reason(401));
         };
         Stats::add(&core.stats.logins);
         let replaced = device.mailbox().attach(Arc::clone(outbox));
+        book(None, replaced.is_some());
         if let Some(old) = replaced {
             old.push(stanza::encode(&stanza::stream_error(None, Some("replaced"))));
             old.finish();
@@ -50,6 +76,9 @@ impl Session {
             .attr("props", "27")
             .build();
         session.push(&success);
+        if let Some(error) = met.stream_error {
+            network::send(outbox, &error);
+        }
         Ok(session)
     }
 

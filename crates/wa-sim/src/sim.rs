@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::Core;
 use crate::faults::{Faults, ReceiptForm};
+use crate::network::{ConnectionFault, ConnectionRule, Network, Scope};
 use crate::pairing::{self, PairError, Paired, code};
 use crate::phone::Job;
 use crate::phone::view::{ChatView, SeenReceipt, ShownChat, Totals};
@@ -78,6 +79,11 @@ impl Sim {
     pub fn lookups(&self) -> (u64, u64) {
         let stats = &self.core.stats;
         (stats.lookups.load(Ordering::Relaxed), stats.numbers_looked_up.load(Ordering::Relaxed))
+    }
+
+    /// How connections misbehave, and who logged in.
+    pub fn network(&self) -> &Network {
+        &self.core.network
     }
 
     /// The account with a number, made with a phone and no companion if there is none.
@@ -236,6 +242,13 @@ impl AccountHandle {
     /// The phone's owner unlinks a companion; false when there is no such device.
     pub fn unlink(&self, device: u16) -> bool {
         devices::unlink(&self.core, &self.account, device)
+    }
+
+    /// Something goes wrong with the account's connections, from now on or for a number of logins; gives the
+    /// number by which [`Network::remove`] takes it back.
+    pub fn connection_fault(&self, fault: ConnectionFault, times: Option<u32>) -> u64 {
+        let rule = ConnectionRule::new(fault, Scope::account(&self.account.pn));
+        self.core.network.add(ConnectionRule { times, ..rule })
     }
 
     /// Cuts a companion's socket; false when it has none.

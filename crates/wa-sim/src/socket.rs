@@ -5,38 +5,38 @@
 //! does not parse, a stanza that makes no sense) ends this connection and nothing else; a client that
 //! does not read is closed by its bounded outbox or by the write timeout.
 
+mod writer;
+
 use crate::core::{Core, Stats};
+use crate::network::{Connection, Gate, Verdict};
 use crate::noise::{self, Established, NoiseError, Step};
-use crate::outbox::{Out, Outbox, Outgoing, outbox};
+use crate::outbox::{Outbox, outbox};
 use crate::pairing::{Applicant, Pending};
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::stanza::BadStanza;
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_util::sync::CancellationToken;
+use wacore_binary::Node;
 use wacore_binary::consts::WA_CONN_HEADER;
 use wacore_noise::NoiseCipher;
 use wacore_noise::framing::{FRAME_LENGTH_SIZE, FRAME_MAX_SIZE, FrameDecoder};
 use waproto::buffa::Message as _;
 use waproto::whatsapp::ClientPayload;
+use writer::Writer;
 
 /// A handshake message is a few hundred bytes; a device's properties are the longest part.
 const MAX_HANDSHAKE: usize = 64 << 10;
 /// Routing information that a client may put before its preamble.
 const MAX_ROUTING: usize = 4 << 10;
-/// Frames written as one WebSocket message.
-const COALESCED: usize = 128;
 /// Large enough for a handful of stanzas, small enough for thousands of idle sockets.
 const READ_BUFFER: usize = 4 << 10;
-/// Between the last stanza and the close frame.
-const CLOSE_GRACE: Duration = Duration::from_secs(1);
 const FRAME_OVERHEAD: usize = FRAME_LENGTH_SIZE + 16;
 
 /// Why a connection ended.
@@ -80,17 +80,18 @@ pub(crate) fn websocket_config() -> WebSocketConfig {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve<S>(core: Arc<Core>, socket: WebSocketStream<S>)
+pub(crate) async fn serve<S>(core: Arc<Core>, socket: WebSocketStream<S>, connection: Arc<Connection>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     Stats::add(&core.stats.connections);
-    let closed = core.shutdown.child_token();
+    let closed = connection.closed.clone();
     let (sink, stream) = socket.split();
     let reader =
         Reader { stream, decoder: FrameDecoder::new(), preamble: Some(BytesMut::new()), closed: closed.clone() };
-    let ended = run(&core, reader, sink).await;
+    let ended = run(&core, &connection, reader, sink).await;
     closed.cancel();
+    core.network.shut(&connection);
     match ended {
         Hangup::Gone | Hangup::Closed => tracing::debug!(reason = %ended, "connection ended"),
         _ => {
@@ -100,10 +101,13 @@ where
     }
 }
 
-async fn run<S>(core: &Arc<Core>, mut reader: Reader<S>, mut sink: Sink<S>) -> Hangup
+async fn run<S>(core: &Arc<Core>, connection: &Connection, mut reader: Reader<S>, mut sink: Sink<S>) -> Hangup
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    if connection.gate.is_silent() {
+        return reader.swallow().await;
+    }
     let handshake = handshake(core, &mut reader, &mut sink);
     let established = match tokio::time::timeout(core.config.handshake_timeout, handshake).await {
         Ok(Ok(established)) => established,
@@ -115,17 +119,22 @@ where
         Ok(payload) => payload,
         Err(error) => return error.into(),
     };
-    let (outbox, outgoing) = outbox(reader.closed.clone());
-    let writer = Writer { sink, cipher: write, counter: 0, closed: reader.closed.clone() };
+    let (outbox, outgoing) = outbox(reader.closed.clone(), Arc::clone(&connection.gate));
+    connection.set_outbox(&outbox);
+    let gate = Arc::clone(&connection.gate);
+    let writer = Writer { sink, cipher: write, counter: 0, closed: reader.closed.clone(), gate };
     let writing = tokio::spawn(writer.run(outgoing, core.config.write_timeout));
     let mut frames = Decrypted { reader, cipher: read, counter: 0 };
     let ended = if payload.device_pairing_data.is_set() {
         match Applicant::read(&payload, client_static) {
-            Some(applicant) => pair(core, applicant, &outbox, &mut frames).await,
+            Some(_) if core.network.too_old(session::version(&payload)) => {
+                refuse(&crate::stanza::failure(405), &outbox, &mut frames).await
+            }
+            Some(applicant) => pair(core, applicant, &connection.gate, &outbox, &mut frames).await,
             None => Err(Hangup::NoPurpose),
         }
     } else if payload.username.is_some() {
-        log_in(core, &payload, &client_static, &outbox, &mut frames).await
+        log_in(core, &payload, &client_static, connection, &outbox, &mut frames).await
     } else {
         Err(Hangup::NoPurpose)
     };
@@ -139,6 +148,7 @@ where
 async fn pair<S>(
     core: &Arc<Core>,
     applicant: Applicant,
+    gate: &Gate,
     outbox: &Arc<Outbox>,
     frames: &mut Decrypted<S>,
 ) -> Result<(), Hangup>
@@ -150,7 +160,10 @@ where
         loop {
             let plain = frames.next().await?;
             let node = frames::parse(&plain)?;
-            pending.handle(core, &wacore_binary::marshal::unmarshal_ref(&node)?)?;
+            let node = wacore_binary::marshal::unmarshal_ref(&node)?;
+            if gate.incoming(&node.tag) != Verdict::Swallow {
+                pending.handle(core, &node)?;
+            }
         }
     }
     .await;
@@ -162,31 +175,50 @@ async fn log_in<S>(
     core: &Arc<Core>,
     payload: &ClientPayload,
     client_static: &[u8; 32],
+    connection: &Connection,
     outbox: &Arc<Outbox>,
     frames: &mut Decrypted<S>,
 ) -> Result<(), Hangup>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let session = match Session::login(core, payload, client_static, outbox) {
+    let session = match Session::login(core, payload, client_static, connection, outbox) {
         Ok(session) => session,
-        Err(reason) => {
-            outbox.push(crate::stanza::encode(&crate::stanza::failure(reason)));
-            outbox.finish();
-            while frames.next().await.is_ok() {}
-            return Ok(());
-        }
+        Err(failure) => return refuse(&failure, outbox, frames).await,
     };
+    let gate = &connection.gate;
     let ended = async {
         loop {
             let plain = frames.next().await?;
+            if !gate.is_open() {
+                gate.pace(plain.len()).await;
+            }
             let node = frames::parse(&plain)?;
-            session.handle(core, &wacore_binary::marshal::unmarshal_ref(&node)?).await?;
+            let node = wacore_binary::marshal::unmarshal_ref(&node)?;
+            match gate.incoming(&node.tag) {
+                Verdict::Take => session.handle(core, &node).await?,
+                Verdict::Swallow => {}
+                Verdict::TakeAsLast => {
+                    session.handle(core, &node).await?;
+                    return Err(Hangup::Closed);
+                }
+            }
         }
     }
     .await;
     session.end(core);
     ended
+}
+
+/// Says why, and closes.
+async fn refuse<S>(failure: &Node, outbox: &Outbox, frames: &mut Decrypted<S>) -> Result<(), Hangup>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    outbox.push(crate::stanza::encode(failure));
+    outbox.finish();
+    while frames.next().await.is_ok() {}
+    Ok(())
 }
 
 /// The step between a decrypted frame and a node.
@@ -243,6 +275,18 @@ impl<S> Reader<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
+    /// Reads and forgets, until the client hangs up.
+    async fn swallow(&mut self) -> Hangup {
+        loop {
+            tokio::select! {
+                message = self.stream.next() => if !matches!(message, Some(Ok(_))) {
+                    return Hangup::Gone;
+                },
+                () = self.closed.cancelled() => return Hangup::Closed,
+            }
+        }
+    }
+
     async fn next_frame(&mut self, limit: usize) -> Result<BytesMut, Hangup> {
         loop {
             if self.preamble.is_none()
@@ -327,93 +371,6 @@ where
         self.cipher.decrypt_in_place_with_counter(self.counter, &mut frame).map_err(|_| Hangup::Decrypt)?;
         self.counter = self.counter.checked_add(1).ok_or(Hangup::Decrypt)?;
         Ok(frame)
-    }
-}
-
-struct Writer<S> {
-    sink: Sink<S>,
-    cipher: NoiseCipher,
-    counter: u32,
-    closed: CancellationToken,
-}
-
-impl<S> Writer<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    /// Writes what is queued, as much as there is at a time, until told to stop.
-    async fn run(mut self, mut outgoing: Outgoing, timeout: Duration) {
-        let mut batch = Vec::with_capacity(COALESCED);
-        let mut scratch = Vec::new();
-        let mut finished = false;
-        while !finished {
-            batch.clear();
-            let taken = tokio::select! {
-                taken = outgoing.queue.recv_many(&mut batch, COALESCED) => taken,
-                () = self.closed.cancelled() => break,
-            };
-            if taken == 0 {
-                break;
-            }
-            let mut out = BytesMut::new();
-            for item in batch.drain(..) {
-                match item {
-                    Out::Stanza(stanza) => {
-                        outgoing.wrote(stanza.len());
-                        if self.seal(&stanza, &mut scratch, &mut out).is_none() {
-                            finished = true;
-                            break;
-                        }
-                    }
-                    Out::Close => {
-                        finished = true;
-                        break;
-                    }
-                }
-            }
-            if !out.is_empty() && !self.write(out, timeout).await {
-                break;
-            }
-        }
-        if finished {
-            // Clients hang up by themselves after a `stream:error`, and Baileys takes a close that comes
-            // right behind it for a broken connection.
-            tokio::select! {
-                () = tokio::time::sleep(CLOSE_GRACE) => {}
-                () = self.closed.cancelled() => {}
-            }
-        }
-        self.closed.cancel();
-        // A client that does not answer the close frame must not keep the task alive.
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.sink.close()).await;
-    }
-
-    fn seal(&mut self, stanza: &[u8], scratch: &mut Vec<u8>, out: &mut BytesMut) -> Option<()> {
-        if stanza.is_empty() || stanza.len() + FRAME_OVERHEAD >= FRAME_MAX_SIZE {
-            return Some(());
-        }
-        scratch.clear();
-        scratch.extend_from_slice(stanza);
-        self.cipher.encrypt_in_place_with_counter(self.counter, scratch).ok()?;
-        self.counter = self.counter.checked_add(1)?;
-        put_length(out, scratch.len());
-        out.put_slice(scratch);
-        Some(())
-    }
-
-    async fn write(&mut self, out: BytesMut, timeout: Duration) -> bool {
-        let sending = self.sink.send(Message::Binary(out.freeze()));
-        tokio::select! {
-            sent = tokio::time::timeout(timeout, sending) => {
-                if let Ok(sent) = sent {
-                    sent.is_ok()
-                } else {
-                    tracing::info!("closing a connection that does not read");
-                    false
-                }
-            }
-            () = self.closed.cancelled() => false,
-        }
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "a test fails where it stands"
 )]
 
+#[allow(dead_code, reason = "shared with the other tests")]
 mod support;
 
 use futures::SinkExt as _;

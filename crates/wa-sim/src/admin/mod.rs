@@ -2,6 +2,7 @@
 
 mod accounts;
 mod faults;
+mod network;
 mod phone;
 mod server;
 mod shown;
@@ -33,6 +34,14 @@ pub(crate) fn router() -> Router<Arc<Core>> {
         .route("/admin/accounts/{pn}/devices/{device}", delete(accounts::unlink))
         .route("/admin/accounts/{pn}/devices/{device}/inbox", get(accounts::device_inbox))
         .route("/admin/accounts/{pn}/disconnect", post(accounts::disconnect))
+        .route("/admin/network", get(network::show).post(network::set_link).delete(network::clear))
+        .route("/admin/network/faults", get(network::list).post(network::add))
+        .route("/admin/network/faults/{id}", delete(network::remove))
+        .route("/admin/network/close", post(network::close))
+        .route("/admin/network/stream-error", post(network::stream_error))
+        .route("/admin/network/refuse", post(network::refuse).delete(network::accept))
+        .route("/admin/min-version", post(network::min_version))
+        .route("/admin/logins", get(network::logins).delete(network::forget_logins))
         .route("/admin/faults", get(faults::list).post(faults::add).delete(faults::clear))
 }
 

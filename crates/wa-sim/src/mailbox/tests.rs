@@ -33,7 +33,7 @@ fn sent(outgoing: &mut Outgoing) -> Vec<String> {
 }
 
 fn connect(mailbox: &mut Mailbox) -> Outgoing {
-    let (outbox, outgoing) = outbox(CancellationToken::new());
+    let (outbox, outgoing) = outbox(CancellationToken::new(), Arc::default());
     mailbox.attach(outbox);
     outgoing
 }
@@ -113,10 +113,10 @@ fn receipts_of_one_id_are_settled_one_by_one() {
 #[test]
 fn a_connection_that_was_replaced_cannot_detach_its_successor() {
     let mut mailbox = Mailbox::default();
-    let (first, _keep) = outbox(CancellationToken::new());
+    let (first, _keep) = outbox(CancellationToken::new(), Arc::default());
     let first_id = first.id();
     mailbox.attach(first);
-    let (second, _keep) = outbox(CancellationToken::new());
+    let (second, _keep) = outbox(CancellationToken::new(), Arc::default());
     assert_eq!(mailbox.attach(second).map(|old| old.id()), Some(first_id));
     mailbox.detach(first_id);
     assert!(mailbox.is_connected());

@@ -17,7 +17,8 @@ use wacore_noise::framing::FrameDecoder;
 use wacore_noise::{HandshakeUtils, NoiseCipher, NoiseHandshake};
 use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp::ClientPayload;
-use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
+use waproto::whatsapp::client_payload::user_agent::AppVersion;
+use waproto::whatsapp::client_payload::{DevicePairingRegistrationData, UserAgent};
 
 /// Long enough for a loaded machine, short enough to fail a test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -67,7 +68,18 @@ impl Identity {
 }
 
 pub fn login_payload(paired: &Paired) -> Vec<u8> {
+    login_payload_as(paired, [2, 3000, 1_043_857_760])
+}
+
+pub fn login_payload_as(paired: &Paired, [primary, secondary, tertiary]: [u32; 3]) -> Vec<u8> {
+    let version = AppVersion {
+        primary: Some(primary),
+        secondary: Some(secondary),
+        tertiary: Some(tertiary),
+        ..Default::default()
+    };
     ClientPayload {
+        user_agent: MessageField::some(UserAgent { app_version: MessageField::some(version), ..Default::default() }),
         username: paired.pn.parse().ok(),
         device: Some(u32::from(paired.device)),
         passive: Some(true),
@@ -212,9 +224,32 @@ impl Companion {
         wire
     }
 
+    /// Logs in, whatever comes of it: the first thing the server says.
+    pub async fn try_log_in(&self, sim: &Sim) -> (Wire, Option<Node>) {
+        let mut wire = Wire::open(sim, &self.identity.noise, &login_payload(&self.paired)).await;
+        let first = wire.next().await;
+        (wire, first)
+    }
+
     pub fn jid(&self) -> Jid {
         self.paired.jid.parse().unwrap()
     }
+}
+
+/// A request to the admin interface: status and body.
+pub async fn admin(sim: &Sim, method: &str, path: &str, body: &str) -> (u16, serde_json::Value) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = TcpStream::connect(sim.addr()).await.unwrap();
+    let length = body.len();
+    let head = format!(
+        "{method} /admin/{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    (status, serde_json::from_str(body).unwrap_or_default())
 }
 
 /// A message whose ciphertexts mean nothing: the server only relays them.
