@@ -1,5 +1,9 @@
 //! An account: a phone with a number and a LID, and the companions linked to it.
 
+mod saved;
+
+pub(crate) use saved::SavedAccount;
+
 use crate::crypto;
 use crate::mailbox::Mailbox;
 use crate::namespace::Namespace;
@@ -105,7 +109,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn new(pn: CompactString, lid: CompactString, push_name: String, phone: Phone) -> Self {
+    pub(crate) fn new(pn: CompactString, lid: CompactString, push_name: String, phone: Arc<Phone>) -> Self {
         Self {
             pn,
             lid,
@@ -115,7 +119,7 @@ impl Account {
             devices: RwLock::default(),
             watchers: Mutex::default(),
             presence: Mutex::default(),
-            phone: Arc::new(phone),
+            phone,
         }
     }
 

@@ -6,6 +6,10 @@
 //! `verify_server_cert`: the same, plus leaf issuer = intermediate serial, leaf key = the static key
 //! of the handshake, and validity times). wire.md 2.0.
 
+mod saved;
+
+pub(crate) use saved::SavedIdentity;
+
 use crate::clock::Clock;
 use crate::crypto;
 use wacore_libsignal::protocol::{CurveError, KeyPair};

@@ -25,6 +25,10 @@ impl Clock {
         self.millis() / 1000
     }
 
+    pub(crate) fn offset(&self) -> i64 {
+        self.offset_ms.load(Ordering::Relaxed)
+    }
+
     /// Moves the clock; negative values move it back. Offsets add up.
     pub fn shift(&self, millis: i64) {
         self.offset_ms.fetch_add(millis, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! What a simulator is started with.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the pretend phones do with the messages they are shown.
@@ -33,6 +34,9 @@ pub struct Config {
     pub write_timeout: Duration,
     /// How long a connection may take to finish the handshake.
     pub handshake_timeout: Duration,
+    /// The file to which everything is saved at [`Sim::shutdown`](crate::Sim::shutdown) and from which it is
+    /// read at the start; nothing is kept when absent.
+    pub state: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -46,6 +50,7 @@ impl Default for Config {
             allow_ik: true,
             write_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(20),
+            state: None,
         }
     }
 }

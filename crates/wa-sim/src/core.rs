@@ -1,6 +1,6 @@
 //! What every part of a running simulator shares.
 
-use crate::account::Account;
+use crate::account::{Account, SavedAccount};
 use crate::certs;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -9,9 +9,12 @@ use crate::faults::Faults;
 use crate::groups::Groups;
 use crate::network::Network;
 use crate::pairing::Pairings;
-use crate::phone::{Phone, worker};
+use crate::phone::worker::State;
+use crate::phone::{Job, Phone, SavedPhone, worker};
+use crate::works::Works;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Counters for `GET /admin/stats`.
@@ -45,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) faults: Faults,
     pub(crate) network: Arc<Network>,
     pub(crate) stats: Stats,
+    pub(crate) works: Arc<Works>,
     /// Cancelled when the simulator ends; every connection's token is a child.
     pub(crate) shutdown: CancellationToken,
     ids: AtomicU64,
@@ -63,6 +67,7 @@ impl Core {
             faults: Faults::default(),
             network: Network::new(),
             stats: Stats::default(),
+            works: Arc::default(),
             shutdown: CancellationToken::new(),
             ids: AtomicU64::new(1),
             this: this.clone(),
@@ -83,19 +88,51 @@ impl Core {
     pub(crate) fn account(&self, pn: &str, push_name: Option<&str>) -> Arc<Account> {
         let mut jobs = None;
         let (account, new) = self.directory.ensure(pn, |lid| {
-            let (phone, queue) = Phone::new();
+            let (phone, queue) = Phone::new(&self.works);
             jobs = Some(queue);
-            Account::new(pn.into(), lid, push_name.unwrap_or(pn).to_owned(), phone)
+            Account::new(pn.into(), lid, push_name.unwrap_or(pn).to_owned(), Arc::new(phone))
         });
         if let (true, Some(jobs)) = (new, jobs) {
             account.namespace().set_migrated(self.config.lid_migrated);
-            tokio::spawn(worker::run(
-                self.this.clone(),
-                Arc::downgrade(&account),
-                Arc::downgrade(account.phone()),
-                jobs,
-            ));
+            self.start_phone(&account, account.phone(), jobs, None);
         }
         account
+    }
+
+    /// Sets a phone, or a pretend companion, to work.
+    pub(crate) fn start_phone(
+        &self,
+        account: &Arc<Account>,
+        phone: &Arc<Phone>,
+        jobs: mpsc::Receiver<Job>,
+        state: Option<State>,
+    ) {
+        tokio::spawn(worker::run(self.this.clone(), Arc::downgrade(account), Arc::downgrade(phone), jobs, state));
+    }
+
+    /// An account as it was saved: its phone comes first, then its pretend companions.
+    pub(crate) fn restore_account(&self, saved: SavedAccount, phones: Vec<SavedPhone>) -> anyhow::Result<()> {
+        let mut players = Vec::new();
+        let mut workers = Vec::new();
+        for phone in phones {
+            let (phone, jobs, state) = Phone::restore(phone, &self.works)?;
+            let phone = Arc::new(phone);
+            players.push(Arc::clone(&phone));
+            workers.push((phone, jobs, state));
+        }
+        let account = Arc::new(Account::restore(saved, &players)?);
+        self.directory.restore_account(&account);
+        for (phone, jobs, state) in workers {
+            self.start_phone(&account, &phone, jobs, state);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn last_stanza_id(&self) -> u64 {
+        self.ids.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn restore_stanza_id(&self, last: u64) {
+        self.ids.store(last, Ordering::Relaxed);
     }
 }

@@ -6,8 +6,8 @@ use crate::core::Core;
 use crate::crypto;
 use crate::mailbox::{Class, Item};
 use crate::pairing::adv;
+use crate::phone::Phone;
 use crate::phone::keys::PhoneKeys;
-use crate::phone::{Phone, worker};
 use crate::prekeys::KeyStore;
 use crate::presence;
 use crate::stanza;
@@ -48,9 +48,9 @@ pub(crate) fn add_played(core: &Core, account: &Arc<Account>) -> Result<Arc<Devi
         signed: bundle.signed,
         one_time: VecDeque::new(),
     };
-    let (player, jobs) = Phone::companion(keys, index, proof.clone());
+    let (player, jobs) = Phone::companion(keys, index, proof.clone(), &core.works);
     let player = Arc::new(player);
-    tokio::spawn(worker::run(core.handle(), Arc::downgrade(account), Arc::downgrade(&player), jobs));
+    core.start_phone(account, &player, jobs, None);
     let device = Device::new(index, u32::from(index), crypto::random(), proof, store).played(player);
     Ok(link(core, account, device))
 }

@@ -1,5 +1,9 @@
 //! Who exists: accounts by number and by LID.
 
+mod saved;
+
+pub(crate) use saved::SavedNames;
+
 use crate::account::Account;
 use crate::crypto;
 use std::collections::HashMap;

@@ -3,6 +3,10 @@
 //! All groups are LID-addressed, as new ones are. What is not here: approval, invites, communities,
 //! settings (they get a plain result).
 
+mod saved;
+
+pub(crate) use saved::SavedGroups;
+
 use crate::account::Account;
 use crate::core::Core;
 use crate::faults::{self, Copied, CopyPlan, Subject};

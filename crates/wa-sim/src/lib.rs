@@ -39,6 +39,7 @@ mod network;
 mod noise;
 mod outbox;
 mod pairing;
+mod persist;
 mod phone;
 mod prekeys;
 mod presence;
@@ -51,6 +52,7 @@ mod socket;
 mod stanza;
 mod tls;
 mod usync;
+mod works;
 
 pub use clock::Clock;
 pub use config::{Config, Phones};

@@ -10,6 +10,10 @@
 //! (`<offline_batch count=…/>`) or settled; the end of it is `<ib><offline count=…/></ib>`.
 //! Stanzas that arrive meanwhile go to the end of the same line, so order holds.
 
+mod saved;
+
+pub(crate) use saved::SavedMailbox;
+
 use crate::outbox::Outbox;
 use crate::stanza;
 use bytes::Bytes;

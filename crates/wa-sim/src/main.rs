@@ -5,6 +5,8 @@ use base64::prelude::BASE64_STANDARD;
 use clap::Parser;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use wa_sim::{Config, Phones, Sim};
 
@@ -30,6 +32,9 @@ struct Args {
     /// Refuse every Noise IK, so that reconnects go through `XXfallback`.
     #[arg(long)]
     no_ik: bool,
+    /// Keep everything in this file: read at the start, written at SIGTERM, SIGINT and by POST /admin/save.
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -44,6 +49,7 @@ async fn main() -> anyhow::Result<()> {
         phone_receipts: !args.silent_phones,
         lid_migrated: args.lid_migrated,
         allow_ik: !args.no_ik,
+        state: args.state,
         ..Config::default()
     })
     .await?;
@@ -58,7 +64,11 @@ async fn main() -> anyhow::Result<()> {
     if let Some(certificate) = sim.certificate_pem() {
         println!("{certificate}");
     }
-    tokio::signal::ctrl_c().await?;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
     sim.shutdown().await;
     Ok(())
 }

@@ -25,8 +25,10 @@ pub(crate) enum Out {
     Stanza(Bytes),
     /// A marshalled stanza on a slow link, and when it is due.
     Later(Bytes, Instant),
-    /// Close once everything before this was written.
+    /// Close once everything before this was written, and the client had time to read it.
     Close,
+    /// Close once everything before this was written.
+    HangUp,
 }
 
 /// The sending side, shared by everyone who has something for the connection.
@@ -87,6 +89,14 @@ impl Outbox {
     pub(crate) fn finish(&self) {
         self.finishing.store(true, Ordering::Release);
         if self.queue.try_send(Out::Close).is_err() {
+            self.closed.cancel();
+        }
+    }
+
+    /// Like [`finish`](Self::finish), without giving the client time to hang up first.
+    pub(crate) fn hang_up(&self) {
+        self.finishing.store(true, Ordering::Release);
+        if self.queue.try_send(Out::HangUp).is_err() {
             self.closed.cancel();
         }
     }

@@ -131,6 +131,8 @@ async fn upgrade(State(core): State<Arc<Core>>, mut request: Request) -> Respons
         core.network.login_book().connected(true);
         if let (Refusing::Close, Some(HangUp(hang_up))) = (refuse.how, request.extensions().get()) {
             hang_up.cancel();
+            // An answer would be faster than the end.
+            std::future::pending::<()>().await;
         }
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }

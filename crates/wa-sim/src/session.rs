@@ -37,7 +37,7 @@ impl Session {
         client_static: &[u8; 32],
         connection: &Connection,
         outbox: &Arc<Outbox>,
-    ) -> Result<Self, Node> {
+    ) -> Result<Self, Failure> {
         let id = payload.device.and_then(|id| u16::try_from(id).ok()).unwrap_or(0);
         let pn = payload.username.map(|number| number.to_string()).unwrap_or_default();
         let version = version(payload);
@@ -47,7 +47,7 @@ impl Session {
         };
         let refuse = |failure: Failure| {
             book(Some(failure.reason), false);
-            Err(network::failure(&failure))
+            Err(failure)
         };
         let reason = |reason| Failure { reason, ..Failure::default() };
         let met = core.network.meet(connection, &pn, id);

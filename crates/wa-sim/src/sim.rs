@@ -8,6 +8,7 @@ use crate::core::Core;
 use crate::faults::{Faults, ReceiptForm};
 use crate::network::{ConnectionFault, ConnectionRule, Network, Scope};
 use crate::pairing::{self, PairError, Paired, code};
+use crate::persist;
 use crate::phone::Job;
 use crate::phone::view::{ChatView, SeenReceipt, ShownChat, Totals};
 use crate::{devices, server, tls};
@@ -38,8 +39,15 @@ impl Sim {
         let tls = if config.tls { Some(tls::make()?) } else { None };
         let (acceptor, certificate) = tls.map(|tls| (tls.acceptor, tls.certificate)).unzip();
         let clock = Clock::default();
-        let identity = certs::Identity::generate(&clock).context("cannot sign the certificate chain")?;
+        let saved = config.state.as_deref().map(persist::read).transpose()?.flatten();
+        let identity = match &saved {
+            Some(saved) => certs::Identity::restore(&saved.identity)?,
+            None => certs::Identity::generate(&clock).context("cannot sign the certificate chain")?,
+        };
         let core = Core::new(config, clock, identity);
+        if let Some(saved) = saved {
+            persist::restore(&core, saved)?;
+        }
         let serving = tokio::spawn(server::run(Arc::clone(&core), listener, acceptor));
         Ok(Self { core, addr, certificate, serving: Some(serving) })
     }
@@ -107,9 +115,26 @@ impl Sim {
         code::enter(&self.core, phone, code).await
     }
 
-    /// Stops listening and cuts every connection.
+    /// Writes everything to [`Config::state`], and goes on.
+    pub async fn save(&self) -> anyhow::Result<()> {
+        let path = self.core.config.state.as_deref().context("there is no file to save to")?;
+        let saved = persist::save(&self.core, path, false).await;
+        self.core.works.resume();
+        saved
+    }
+
+    /// Stops listening, saves if there is a file for it, and ends every connection. What was taken in before is
+    /// finished and answered; what comes meanwhile is neither taken nor answered.
     pub async fn shutdown(mut self) {
+        if let Some(path) = self.core.config.state.as_deref() {
+            self.core.network.stop_listening();
+            if let Err(error) = persist::save(&self.core, path, true).await {
+                tracing::error!(%error, "the state is not saved whole");
+            }
+            self.core.network.hang_up().await;
+        }
         self.core.shutdown.cancel();
+        self.core.works.resume();
         if let Some(serving) = self.serving.take() {
             // It only ends by the token, and a panic has been reported already.
             let _ = serving.await;
@@ -196,6 +221,7 @@ impl AccountHandle {
     /// The phone sends a text; gives the message's id.
     pub async fn send_text(&self, to: &str, text: &str) -> anyhow::Result<String> {
         let (done, outcome) = oneshot::channel();
+        let _at_work = self.core.works.enter().await;
         let job = Job::SendText { to: to.trim_start_matches('+').into(), text: text.to_owned(), id: None, done };
         self.account.phone().post(job).await;
         outcome.await.context("the phone is gone")?.map_err(|why| anyhow::anyhow!(why))
@@ -204,6 +230,7 @@ impl AccountHandle {
     /// The phone's owner reads what is unread, in one chat or everywhere; gives how much that was.
     pub async fn read(&self, chat: Option<&str>) -> usize {
         let (done, count) = oneshot::channel();
+        let _at_work = self.core.works.enter().await;
         let job = Job::Read { chat: chat.map(CompactString::from), ids: None, done };
         self.account.phone().post(job).await;
         count.await.unwrap_or(0)
@@ -219,6 +246,7 @@ impl AccountHandle {
     /// shown the message.
     pub async fn ask_again(&self, chat: &str, id: &str, form: Option<ReceiptForm>, count: u32) -> bool {
         let (done, outcome) = oneshot::channel();
+        let _at_work = self.core.works.enter().await;
         let job = Job::AskAgain { chat: chat.into(), id: id.into(), form, count, done };
         self.account.phone().post(job).await;
         outcome.await.unwrap_or(false)

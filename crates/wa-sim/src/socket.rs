@@ -8,12 +8,13 @@
 mod writer;
 
 use crate::core::{Core, Stats};
-use crate::network::{Connection, Gate, Verdict};
+use crate::network::{self, Connection, Verdict};
 use crate::noise::{self, Established, NoiseError, Step};
 use crate::outbox::{Outbox, outbox};
 use crate::pairing::{Applicant, Pending};
 use crate::session::{self, Session};
 use crate::stanza::BadStanza;
+use crate::works::AtWork;
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
@@ -130,7 +131,7 @@ where
             Some(_) if core.network.too_old(session::version(&payload)) => {
                 refuse(&crate::stanza::failure(405), &outbox, &mut frames).await
             }
-            Some(applicant) => pair(core, applicant, &connection.gate, &outbox, &mut frames).await,
+            Some(applicant) => pair(core, applicant, connection, &outbox, &mut frames).await,
             None => Err(Hangup::NoPurpose),
         }
     } else if payload.username.is_some() {
@@ -148,7 +149,7 @@ where
 async fn pair<S>(
     core: &Arc<Core>,
     applicant: Applicant,
-    gate: &Gate,
+    connection: &Connection,
     outbox: &Arc<Outbox>,
     frames: &mut Decrypted<S>,
 ) -> Result<(), Hangup>
@@ -161,7 +162,10 @@ where
             let plain = frames.next().await?;
             let node = frames::parse(&plain)?;
             let node = wacore_binary::marshal::unmarshal_ref(&node)?;
-            if gate.incoming(&node.tag) != Verdict::Swallow {
+            let Some(_at_work) = enter(core, connection).await else {
+                return Err(Hangup::Closed);
+            };
+            if connection.gate.incoming(&node.tag) != Verdict::Swallow {
                 pending.handle(core, &node)?;
             }
         }
@@ -184,7 +188,7 @@ where
 {
     let session = match Session::login(core, payload, client_static, connection, outbox) {
         Ok(session) => session,
-        Err(failure) => return refuse(&failure, outbox, frames).await,
+        Err(failure) => return refuse(&network::failure(&failure), outbox, frames).await,
     };
     let gate = &connection.gate;
     let ended = async {
@@ -195,6 +199,9 @@ where
             }
             let node = frames::parse(&plain)?;
             let node = wacore_binary::marshal::unmarshal_ref(&node)?;
+            let Some(_at_work) = enter(core, connection).await else {
+                return Err(Hangup::Closed);
+            };
             match gate.incoming(&node.tag) {
                 Verdict::Take => session.handle(core, &node).await?,
                 Verdict::Swallow => {}
@@ -208,6 +215,17 @@ where
     .await;
     session.end(core);
     ended
+}
+
+/// Waits while a save is going on; nothing when the connection ends meanwhile.
+async fn enter<'c>(core: &'c Core, connection: &Connection) -> Option<AtWork<'c>> {
+    if let Some(at_work) = core.works.try_enter() {
+        return Some(at_work);
+    }
+    tokio::select! {
+        at_work = core.works.enter() => Some(at_work),
+        () = connection.closed.cancelled() => None,
+    }
 }
 
 /// Says why, and closes.

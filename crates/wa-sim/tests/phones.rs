@@ -9,6 +9,7 @@
 
 #[path = "support/http.rs"]
 mod http;
+#[allow(dead_code, reason = "shared with the other tests")]
 mod support;
 
 use support::{Companion, Wire, attr, opaque_message, receipt};

@@ -36,9 +36,10 @@ impl Bench {
     }
 
     pub async fn with(timings: Timings) -> Self {
-        let sim = Sim::start(wa_sim::Config::default()).await.unwrap();
         let env = Env::system();
         let folder = tempfile::tempdir().unwrap();
+        let state = Some(folder.path().join("wa-sim.json"));
+        let sim = Sim::start(wa_sim::Config { state, ..Default::default() }).await.unwrap();
         let store = open(&folder, &env).await;
         let engine = engine(&sim, &store, &env, timings);
         Self { sim, env, engine, sink: Arc::new(Sink::default()), timings, store, folder }
@@ -50,6 +51,15 @@ impl Bench {
         self.store.close().await;
         self.store = open(&self.folder, &self.env).await;
         self.engine = engine(&self.sim, &self.store, &self.env, self.timings);
+    }
+
+    /// The simulator ends in good order and starts again, on the same port.
+    pub async fn restart_simulator(self) -> Self {
+        let listen = self.sim.addr();
+        let state = Some(self.folder.path().join("wa-sim.json"));
+        self.sim.shutdown().await;
+        let sim = Sim::start(wa_sim::Config { listen, state, ..Default::default() }).await.unwrap();
+        Self { sim, ..self }
     }
 
     /// From here on sessions are opened where nobody listens: port 9 is nobody's.

@@ -7,4 +7,5 @@ mod bench;
 mod connection;
 mod linking;
 mod messages;
+mod restart;
 mod simulator;

@@ -167,6 +167,7 @@ pub(super) async fn send(
     let account = find(&core, &pn)?;
     let (done, outcome) = oneshot::channel();
     let job = Job::SendText { to: new.to.trim_start_matches('+').into(), text: new.text, id: new.id, done };
+    let _at_work = core.works.enter().await;
     account.phone().post(job).await;
     match outcome.await {
         Ok(Ok(id)) => Ok(Json(json!({ "id": id }))),
@@ -210,6 +211,7 @@ pub(super) async fn read(
         ids: request.ids.map(|ids| ids.into_iter().map(|id| id.0).collect()),
         done,
     };
+    let _at_work = core.works.enter().await;
     account.phone().post(job).await;
     Ok(Json(json!({ "read": count.await.unwrap_or(0) })))
 }
@@ -236,6 +238,7 @@ pub(super) async fn retry(
 ) -> Result<StatusCode, Refusal> {
     let account = find(&core, &pn)?;
     let (done, outcome) = oneshot::channel();
+    let _at_work = core.works.enter().await;
     let job = Job::AskAgain {
         chat: request.chat.trim_start_matches('+').into(),
         id: request.id.into(),

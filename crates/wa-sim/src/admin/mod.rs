@@ -21,6 +21,7 @@ pub(crate) fn router() -> Router<Arc<Core>> {
         .route("/admin/root-key", get(server::root_key))
         .route("/admin/shown", get(shown::shown))
         .route("/admin/stats", get(server::stats))
+        .route("/admin/save", post(server::save))
         .route("/admin/clock", post(server::shift_clock))
         .route("/admin/mock-phone/scan-qr", post(phone::scan_qr))
         .route("/admin/mock-phone/enter-code", post(phone::enter_code))

@@ -1,9 +1,11 @@
 //! The server itself.
 
+use super::Refusal;
 use crate::core::Core;
-use crate::crypto;
+use crate::{crypto, persist};
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
@@ -39,6 +41,18 @@ pub(super) async fn stats(State(core): State<Arc<Core>>) -> Json<Value> {
         "numbersLookedUp": stats.numbers_looked_up.load(Ordering::Relaxed),
         "badConnections": stats.bad_stanzas.load(Ordering::Relaxed),
     }))
+}
+
+/// `POST /admin/save`: writes everything to the file named at the start.
+pub(super) async fn save(State(core): State<Arc<Core>>) -> Result<StatusCode, Refusal> {
+    let Some(path) = core.config.state.as_deref() else {
+        return Err(Refusal::bad_request("wa-sim was started without --state FILE"));
+    };
+    let saved = persist::save(&core, path, false).await;
+    core.works.resume();
+    saved
+        .map(|()| StatusCode::NO_CONTENT)
+        .map_err(|error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")))
 }
 
 #[derive(Deserialize)]

@@ -27,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
+/// How long the last words of a shutdown may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// A connection, from its upgrade to its end.
 pub(crate) struct Connection {
     id: u64,
@@ -53,7 +56,7 @@ struct Standing {
 
 #[derive(Default)]
 struct Rules {
-    rules: Vec<Standing>,
+    faults: Vec<Standing>,
     links: Vec<Link>,
     last_id: u64,
 }
@@ -75,6 +78,8 @@ pub struct Network {
     logins: Logins,
     min_version: Mutex<Option<Version>>,
     refusing: watch::Sender<Option<Refuse>>,
+    /// How many connections there are.
+    count: watch::Sender<usize>,
     this: Weak<Network>,
 }
 
@@ -88,6 +93,7 @@ impl Network {
             logins: Logins::default(),
             min_version: Mutex::default(),
             refusing: watch::Sender::new(None),
+            count: watch::Sender::new(0),
             this: this.clone(),
         })
     }
@@ -99,7 +105,7 @@ impl Network {
             let mut rules = lock(&self.rules);
             rules.last_id += 1;
             let id = rules.last_id;
-            rules.rules.push(Standing { id, rule });
+            rules.faults.push(Standing { id, rule });
             id
         };
         self.apply();
@@ -113,9 +119,9 @@ impl Network {
     pub fn remove(&self, id: u64) -> bool {
         let was_there = {
             let mut rules = lock(&self.rules);
-            let before = rules.rules.len();
-            rules.rules.retain(|standing| standing.id != id);
-            rules.rules.len() < before
+            let before = rules.faults.len();
+            rules.faults.retain(|standing| standing.id != id);
+            rules.faults.len() < before
         };
         for connection in self.connections() {
             lock(&connection.struck).take_if(|(by, _)| *by == id);
@@ -128,7 +134,7 @@ impl Network {
     pub fn clear(&self) {
         {
             let mut rules = lock(&self.rules);
-            rules.rules.clear();
+            rules.faults.clear();
             rules.links.clear();
         }
         for connection in self.connections() {
@@ -141,7 +147,7 @@ impl Network {
 
     /// The rules in force, with the uses they have left.
     pub fn list(&self) -> Vec<(u64, ConnectionRule)> {
-        lock(&self.rules).rules.iter().map(|standing| (standing.id, standing.rule.clone())).collect()
+        lock(&self.rules).faults.iter().map(|standing| (standing.id, standing.rule.clone())).collect()
     }
 
     /// Sets how fast somebody's connections are, those that are up included. A link without hindrance
@@ -191,6 +197,24 @@ impl Network {
                 same
             });
         });
+    }
+
+    /// Nobody gets in any more.
+    pub(crate) fn stop_listening(&self) {
+        self.refusing.send_replace(Some(Refuse { how: Refusing::NotListening, for_ms: None }));
+    }
+
+    /// Ends every connection once what is queued for it was written.
+    pub(crate) async fn hang_up(&self) {
+        for connection in self.connections() {
+            match connection.outbox.get() {
+                Some(outbox) => outbox.hang_up(),
+                None => connection.closed.cancel(),
+            }
+        }
+        let mut left = self.count.subscribe();
+        // A client that does not read must not hold up the end.
+        let _ = tokio::time::timeout(LAST_WORDS, left.wait_for(|left| *left == 0)).await;
     }
 
     /// Accepts connects again.
@@ -254,7 +278,10 @@ impl Network {
             struck: Mutex::default(),
         });
         self.logins.connected(false);
-        lock(&self.connections).insert(connection.id, Arc::clone(&connection));
+        let mut connections = lock(&self.connections);
+        connections.insert(connection.id, Arc::clone(&connection));
+        self.count.send_replace(connections.len());
+        drop(connections);
         if self.any.load(Ordering::Acquire) {
             self.set_up(&connection);
         }
@@ -263,7 +290,9 @@ impl Network {
 
     /// The connection is over.
     pub(crate) fn shut(&self, connection: &Connection) {
-        lock(&self.connections).remove(&connection.id);
+        let mut connections = lock(&self.connections);
+        connections.remove(&connection.id);
+        self.count.send_replace(connections.len());
     }
 
     /// Somebody wants to log in: which rules strike. Must come before anything is said to them.
@@ -305,13 +334,14 @@ impl Network {
         applies: impl Fn(&ConnectionFault) -> bool,
     ) -> Option<(u64, ConnectionFault)> {
         let mut rules = lock(&self.rules);
-        let at = rules.rules.iter().position(|Standing { rule, .. }| applies(&rule.fault) && rule.scope.covers(who))?;
-        let standing = &mut rules.rules[at];
+        let at =
+            rules.faults.iter().position(|Standing { rule, .. }| applies(&rule.fault) && rule.scope.covers(who))?;
+        let standing = &mut rules.faults[at];
         let struck = (standing.id, standing.rule.fault.clone());
         if let Some(times) = &mut standing.rule.times {
             *times = times.saturating_sub(1);
             if *times == 0 {
-                rules.rules.remove(at);
+                rules.faults.remove(at);
             }
         }
         Some(struck)
@@ -322,7 +352,7 @@ impl Network {
         let who = connection.who.get();
         let rules = lock(&self.rules);
         let standing = rules
-            .rules
+            .faults
             .iter()
             .find(|Standing { rule, .. }| rule.fault.is_standing() && rule.times.is_none() && rule.scope.covers(who));
         let mode = match standing {
@@ -342,7 +372,7 @@ impl Network {
     fn apply(&self) {
         {
             let rules = lock(&self.rules);
-            self.any.store(!rules.rules.is_empty() || !rules.links.is_empty(), Ordering::Release);
+            self.any.store(!rules.faults.is_empty() || !rules.links.is_empty(), Ordering::Release);
         }
         for connection in self.connections() {
             self.set_up(&connection);

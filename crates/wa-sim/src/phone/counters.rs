@@ -4,6 +4,8 @@
 //! with a counter that is used up: the same key and IV for two texts, and unreadable besides. The same
 //! ciphertext again is only a repeat. Remembered are the last [`MAX_SEEN`] counters of a phone.
 
+mod saved;
+
 use super::EncKind;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,6 +1,10 @@
 //! The phone's own keys. One-time keys are made when somebody fetches the bundle, so the supply never
 //! runs out and a phone that nobody writes to costs nothing.
 
+mod saved;
+
+pub(crate) use saved::SavedKeys;
+
 use crate::account::lock;
 use crate::crypto;
 use crate::prekeys::{Bundle, SignedKey};

@@ -15,14 +15,18 @@ pub(crate) mod worker;
 
 use crate::account::{Device, lock};
 use crate::faults::ReceiptForm;
+use crate::persist::Blob;
 use crate::prekeys::Bundle;
+use crate::works::Works;
 use bytes::Bytes;
-use keys::PhoneKeys;
+use keys::{PhoneKeys, SavedKeys};
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{mpsc, oneshot};
-use view::View;
+use view::{SavedView, View};
 use wacore_binary::{CompactString, Jid};
+use worker::{SavedState, State};
 
 /// Jobs that may wait for one phone.
 const QUEUE: usize = 4096;
@@ -100,6 +104,8 @@ pub(crate) enum Job {
     Welcome(Arc<Device>),
     /// Encrypt something again for a device that could not read it.
     Retry(RetryRequest),
+    /// Say what is worth keeping over a restart; nothing when the phone never did anything.
+    Save(oneshot::Sender<anyhow::Result<Option<SavedState>>>),
 }
 
 /// The handle by which everyone else reaches the phone.
@@ -112,23 +118,64 @@ pub(crate) struct Phone {
     proof: Option<Vec<u8>>,
     /// 0: as configured, 1: off, 2: on.
     receipts: AtomicU8,
+    works: Arc<Works>,
+}
+
+/// What of a phone outlives the process.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SavedPhone {
+    device: u16,
+    proof: Option<Blob>,
+    keys: SavedKeys,
+    view: SavedView,
+    receipts: u8,
+    state: Option<SavedState>,
 }
 
 impl Phone {
     /// A phone with fresh keys, and the queue its worker reads.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Job>) {
-        Self::with(PhoneKeys::generate(), 0, None)
+    pub(crate) fn new(works: &Arc<Works>) -> (Self, mpsc::Receiver<Job>) {
+        Self::with(PhoneKeys::generate(), 0, None, works)
     }
 
     /// A companion with keys of its own.
-    pub(crate) fn companion(keys: PhoneKeys, device: u16, proof: Vec<u8>) -> (Self, mpsc::Receiver<Job>) {
-        Self::with(keys, device, Some(proof))
+    pub(crate) fn companion(
+        keys: PhoneKeys,
+        device: u16,
+        proof: Vec<u8>,
+        works: &Arc<Works>,
+    ) -> (Self, mpsc::Receiver<Job>) {
+        Self::with(keys, device, Some(proof), works)
     }
 
-    fn with(keys: PhoneKeys, device: u16, proof: Option<Vec<u8>>) -> (Self, mpsc::Receiver<Job>) {
+    fn with(keys: PhoneKeys, device: u16, proof: Option<Vec<u8>>, works: &Arc<Works>) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (keys, view, receipts) = (Arc::new(keys), Arc::default(), AtomicU8::new(0));
-        (Self { jobs, keys, view, device, proof, receipts }, queue)
+        (Self { jobs, keys, view, device, proof, receipts, works: Arc::clone(works) }, queue)
+    }
+
+    pub(crate) fn save(&self, state: Option<SavedState>) -> SavedPhone {
+        SavedPhone {
+            device: self.device,
+            proof: self.proof.as_deref().map(Blob::of),
+            keys: self.keys.save(),
+            view: self.view().save(),
+            receipts: self.receipts.load(Ordering::Relaxed),
+            state,
+        }
+    }
+
+    /// A phone as it was saved, its queue, and what its worker goes on with.
+    pub(crate) fn restore(
+        saved: SavedPhone,
+        works: &Arc<Works>,
+    ) -> anyhow::Result<(Self, mpsc::Receiver<Job>, Option<State>)> {
+        let proof = saved.proof.map(|proof| proof.0);
+        let (phone, queue) = Self::with(PhoneKeys::restore(&saved.keys)?, saved.device, proof, works);
+        *phone.view() = View::restore(saved.view)?;
+        phone.receipts.store(saved.receipts, Ordering::Relaxed);
+        let state = saved.state.map(|state| State::restore(&phone.keys, state)).transpose()?;
+        Ok((phone, queue, state))
     }
 
     /// 0, or the companion's number.
@@ -151,13 +198,23 @@ impl Phone {
 
     /// Waits for room in the queue. False when the phone is gone.
     pub(crate) async fn post(&self, job: Job) -> bool {
-        self.jobs.send(job).await.is_ok()
+        self.works.begin();
+        let taken = self.jobs.send(job).await.is_ok();
+        if !taken {
+            self.works.end();
+        }
+        taken
     }
 
     /// Does not wait; for callers that must not (a phone that waited for another phone that waits for
     /// it would never end).
     pub(crate) fn try_post(&self, job: Job) -> bool {
-        self.jobs.try_send(job).is_ok()
+        self.works.begin();
+        let taken = self.jobs.try_send(job).is_ok();
+        if !taken {
+            self.works.end();
+        }
+        taken
     }
 
     /// Whether this phone sends delivery receipts.

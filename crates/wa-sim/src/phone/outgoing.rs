@@ -97,7 +97,15 @@ pub(crate) struct AppStateKey {
 
 impl AppStateKey {
     pub(crate) fn generate() -> Self {
-        Self { id: crypto::random(), data: crypto::random() }
+        Self::of(crypto::random(), crypto::random())
+    }
+
+    pub(crate) fn of(id: [u8; 6], data: [u8; 32]) -> Self {
+        Self { id, data }
+    }
+
+    pub(crate) fn parts(&self) -> (&[u8; 6], &[u8; 32]) {
+        (&self.id, &self.data)
     }
 }
 

@@ -3,6 +3,10 @@
 //! Only the phone's worker touches this, one job after the other, so sessions are taken out of the
 //! map while they are worked on and put back after, without copies.
 
+mod saved;
+
+pub(crate) use saved::SavedEndpoint;
+
 use super::EncKind;
 use super::keys::{PhoneKeys, SIGNED_ID};
 use crate::account::lock;

@@ -4,7 +4,11 @@
 //! unreadable, and where in the order of first showing it stands. The book is bounded: past
 //! [`MAX_ENTRIES`] only totals grow, past [`MAX_TEXT`] texts are no longer kept.
 
-use serde::Serialize;
+mod saved;
+
+pub(crate) use saved::SavedView;
+
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use wacore_binary::{CompactString, Jid};
 
@@ -16,7 +20,7 @@ const MAX_TEXT: usize = 64 << 20;
 const MAX_RECEIPTS: usize = 50_000;
 
 /// One message as the phone shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shown {
     /// The message's id.
@@ -96,7 +100,7 @@ pub struct ShownChat {
 }
 
 /// A receipt the phone was told about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenReceipt {
     /// The message it is for.
     pub id: String,
@@ -108,7 +112,7 @@ pub struct SeenReceipt {
 }
 
 /// Totals over everything, also over what is no longer kept in detail.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Messages from others that were shown.

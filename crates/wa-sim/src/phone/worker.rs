@@ -1,5 +1,9 @@
 //! The phone's one task: takes jobs in order, and owns the phone's Signal sessions.
 
+mod saved;
+
+pub(crate) use saved::SavedState;
+
 use super::counters::{Counters, Use, Verdict};
 use super::outgoing::{self, AppStateKey};
 use super::signal::{Endpoint, Sealed};
@@ -31,15 +35,27 @@ const KEYS_FROM: u32 = 2;
 const MAX_RETRYING: usize = 10_000;
 
 /// Runs until the account or the simulator is gone.
-pub(crate) async fn run(core: Weak<Core>, account: Weak<Account>, phone: Weak<Phone>, mut jobs: mpsc::Receiver<Job>) {
-    let mut state: Option<State> = None;
+pub(crate) async fn run(
+    core: Weak<Core>,
+    account: Weak<Account>,
+    phone: Weak<Phone>,
+    mut jobs: mpsc::Receiver<Job>,
+    mut state: Option<State>,
+) {
     while let Some(job) = jobs.recv().await {
         let (Some(core), Some(account), Some(phone)) = (core.upgrade(), account.upgrade(), phone.upgrade()) else {
             return;
         };
-        // Most accounts of a large run never get here, so their phones hold no session store.
-        let state = state.get_or_insert_with(|| State::new(&phone));
-        Worker { core, account, phone, state }.handle(job).await;
+        let works = Arc::clone(&core.works);
+        if let Job::Save(done) = job {
+            // The one who saves may have given up.
+            let _ = done.send(state.as_ref().map(State::save).transpose());
+        } else {
+            // Most accounts of a large run never get here, so their phones hold no session store.
+            let state = state.get_or_insert_with(|| State::new(&phone));
+            Worker { core, account, phone, state }.handle(job).await;
+        }
+        works.end();
     }
 }
 
@@ -49,7 +65,7 @@ struct Sent {
     message: Message,
 }
 
-struct State {
+pub(crate) struct State {
     signal: Endpoint,
     app_state_key: AppStateKey,
     sent: VecDeque<Sent>,
@@ -118,6 +134,7 @@ impl Worker<'_> {
             }
             Job::Welcome(device) => self.welcome(&device).await,
             Job::Retry(request) => self.send_again(request).await,
+            Job::Save(_) => {}
         }
     }
 

@@ -69,6 +69,12 @@ where
                         finished = true;
                         break;
                     }
+                    Out::HangUp => {
+                        if !out.is_empty() {
+                            self.write(out, timeout).await;
+                        }
+                        return self.end(false).await;
+                    }
                 }
             }
             if !out.is_empty() && !self.write(out, timeout).await {

@@ -73,7 +73,7 @@ async fn a_new_bundle_replaces_a_session_that_went_wrong() {
 async fn a_ratchet_that_was_set_back_is_told_from_a_repeat() {
     use crate::phone::counters::{Counters, Use, Verdict};
 
-    let (mut alice, mut bob) = (phone("1"), phone("2"));
+    let (mut alice, bob) = (phone("1"), phone("2"));
     alice.endpoint.start(&bob.address, &bob.keys.bundle()).await.unwrap();
     let before = lock(&alice.endpoint.sessions.0).get(&bob.address).cloned().unwrap();
     let first = alice.endpoint.encrypt(&bob.address, b"one").await.unwrap();
