@@ -41,6 +41,11 @@ impl Child {
         Ok((Self { process }, line))
     }
 
+    /// Kills it and waits until it is gone.
+    pub async fn kill(&mut self) -> Result<()> {
+        Ok(self.process.kill().await?)
+    }
+
     /// Its anonymous memory in bytes: what it needs for itself, without the pages of its binary.
     pub fn anonymous_memory(&self) -> Result<u64> {
         let pid = self.process.id().context("the child has ended")?;

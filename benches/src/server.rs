@@ -1,6 +1,6 @@
 //! The real server, started on a fresh data folder, and the few calls that set it up.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub struct Server {
     pub api_key: String,
     token: String,
     http: reqwest::Client,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Server {
@@ -26,16 +26,9 @@ impl Server {
     pub async fn start(settings: &[(&str, &str)]) -> Result<Self> {
         let data = tempfile::tempdir()?;
         let address: SocketAddr = ([127, 0, 0, 1], free_port()?).into();
-        let (listen, folder) = (address.to_string(), data.path().display().to_string());
-        let mut envs = vec![
-            ("WAYPOST_LISTEN", listen.as_str()),
-            ("WAYPOST_DATA_DIR", folder.as_str()),
-            ("WAYPOST_LOG_LEVEL", "warn"),
-        ];
-        envs.extend_from_slice(settings);
-        let (child, _) = Child::start("waypost", &["serve"], &envs, &listen).await?;
+        let child = serve(address, data.path(), settings).await?;
         let http = http::client()?;
-        let mut server = Self { child, address, api_key: String::new(), token: String::new(), http, _data: data };
+        let mut server = Self { child, address, api_key: String::new(), token: String::new(), http, data };
         let account = json!({"name": "Bench", "email": "bench@example.com", "password": "correct horse battery",
             "businessName": "Bench Ltd"});
         let registered = server.post("/api/auth/register", account).await?;
@@ -43,6 +36,17 @@ impl Server {
         let key = server.post("/api/api-keys", json!({"name": "bench"})).await?;
         server.api_key = text(&key, "/data/key")?;
         Ok(server)
+    }
+
+    /// Kills the process (`SIGKILL`).
+    pub async fn kill(&mut self) -> Result<()> {
+        self.child.kill().await
+    }
+
+    /// Starts it again on the same data and address, with these settings, and returns when it listens.
+    pub async fn start_again(&mut self, settings: &[(&str, &str)]) -> Result<()> {
+        self.child = serve(self.address, self.data.path(), settings).await?;
+        Ok(())
     }
 
     /// Creates a session and returns its id.
@@ -109,6 +113,15 @@ impl Server {
         let request = if self.token.is_empty() { request } else { request.bearer_auth(&self.token) };
         answer(request.send().await?).await
     }
+}
+
+async fn serve(address: SocketAddr, folder: &Path, settings: &[(&str, &str)]) -> Result<Child> {
+    let (listen, folder) = (address.to_string(), folder.display().to_string());
+    let mut envs =
+        vec![("WAYPOST_LISTEN", listen.as_str()), ("WAYPOST_DATA_DIR", folder.as_str()), ("WAYPOST_LOG_LEVEL", "warn")];
+    envs.extend_from_slice(settings);
+    let (child, _) = Child::start("waypost", &["serve"], &envs, &listen).await?;
+    Ok(child)
 }
 
 async fn answer(response: reqwest::Response) -> Result<Value> {

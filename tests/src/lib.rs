@@ -4,8 +4,10 @@
 //! generous [`DEADLINE`]; a test that ends, well or badly, takes its processes and databases with it.
 
 mod baileys;
+pub mod chaos;
 mod client;
 mod database;
+mod postgres;
 mod process;
 mod simulator;
 mod wait;
@@ -14,6 +16,7 @@ mod waypost;
 pub use baileys::{Baileys, Seen};
 pub use client::{Answer, Client, Credential};
 pub use database::Database;
+pub use postgres::{Death, PostgresServer};
 pub use process::{Process, binary, repository};
 pub use simulator::Simulator;
 pub use wait::{DEADLINE, eventually, eventually_or_tell};

@@ -1,5 +1,10 @@
 //! Programs under test as child processes that die with their handle.
+//!
+//! `WAYPOST_TEST_LOGS` names a folder that takes all that they print, a file for each program.
 
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +35,7 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {name}: {command:?}"))?;
-        let log = Log::default();
+        let log = Log::to_file_of(name)?;
         let (lines, stdout) = mpsc::unbounded_channel();
         tokio::spawn(follow(child.stderr.take().context("stderr is piped")?, log.clone(), None));
         tokio::spawn(follow(child.stdout.take().context("stdout is piped")?, log.clone(), Some(lines)));
@@ -62,6 +67,16 @@ impl Process {
             .with_context(|| format!("{} did not say where it listens", self.name))?
     }
 
+    /// Its process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Kills the program as a power failure would: it cannot catch it (`kill -9`).
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("a child of ours can be killed");
@@ -69,8 +84,13 @@ impl Process {
 
     /// Asks the program to end (`SIGTERM`) and waits until it did.
     pub async fn terminate(&mut self) -> ExitStatus {
+        self.end_by("TERM").await
+    }
+
+    /// Sends the program a signal that ends it, by its name, and waits until it did.
+    pub async fn end_by(&mut self, signal: &str) -> ExitStatus {
         if let Some(pid) = self.child.id() {
-            let asked = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
+            let asked = Command::new("kill").args(["-s", signal, &pid.to_string()]).status().await;
             assert!(asked.expect("kill(1) is on every machine").success(), "{} could not be asked to end", self.name);
         }
         let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
@@ -94,14 +114,36 @@ impl Drop for Process {
 }
 
 /// What a program printed. Bounded: only the last lines are kept.
-#[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<std::collections::VecDeque<String>>>);
+#[derive(Debug, Clone)]
+struct Log {
+    lines: Arc<Mutex<VecDeque<String>>>,
+    file: Option<Arc<File>>,
+}
 
 impl Log {
     const KEPT: usize = 2_000;
 
+    /// Beside memory, into the file of the programs of this name.
+    fn to_file_of(name: &str) -> Result<Self> {
+        let file = match std::env::var_os("WAYPOST_TEST_LOGS") {
+            None => None,
+            Some(folder) => {
+                let path = Path::new(&folder).join(format!("{name}.log"));
+                let file = File::options().create(true).append(true).open(&path);
+                let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+                writeln!(&file, "──── started")?;
+                Some(Arc::new(file))
+            }
+        };
+        Ok(Self { lines: Arc::default(), file })
+    }
+
     fn push(&self, line: String) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &self.file {
+            // A log that cannot be written is no reason to fail.
+            let _ = writeln!(file.as_ref(), "{line}");
+        }
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == Self::KEPT {
             lines.pop_front();
         }
@@ -109,7 +151,7 @@ impl Log {
     }
 
     fn text(&self) -> String {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
 }
@@ -132,19 +174,18 @@ fn port_in(line: &str) -> Option<u16> {
     digits.parse().ok().filter(|port| *port != 0)
 }
 
-/// The built program `name`, beside the tests' own binary; `variable` in the environment names another.
+/// The built program `name`, beside this one; `variable` in the environment names another.
 pub fn binary(name: &str, variable: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {
         return Ok(path.into());
     }
-    let own = std::env::current_exe().context("cannot find the tests' own binary")?;
-    // …/target/debug/deps/system-0123
-    let folder = own.parent().and_then(Path::parent).context("a test's binary lies in target/<profile>/deps")?;
-    let path = folder.join(name);
-    if !path.exists() {
-        bail!("{} is missing. `make test` builds it first; {variable} names another", path.display());
-    }
-    Ok(path)
+    let own = std::env::current_exe().context("cannot find this program's own file")?;
+    // …/target/debug/waypost-chaos, …/target/debug/deps/system-0123
+    let folders = own.ancestors().skip(1).take(2);
+    let found = folders.map(|folder| folder.join(name)).find(|path| path.exists());
+    found.with_context(|| {
+        format!("{name} is not beside {}. `make test` builds it first; {variable} names another", own.display())
+    })
 }
 
 /// The repository's root.

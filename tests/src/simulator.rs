@@ -19,8 +19,17 @@ pub struct Simulator {
 impl Simulator {
     /// Starts wa-sim on a free port. Its phones write no receipts: those that arrive are of real clients.
     pub async fn start() -> Result<Self> {
+        Self::with(&["--silent-phones"]).await
+    }
+
+    /// Starts wa-sim on a free port. Its phones confirm what they are shown.
+    pub async fn with_talking_phones() -> Result<Self> {
+        Self::with(&[]).await
+    }
+
+    async fn with(options: &[&str]) -> Result<Self> {
         let mut command = Command::new(binary("wa-sim", "WA_SIM_BIN")?);
-        command.args(["--listen", "127.0.0.1:0", "--silent-phones"]);
+        command.args(["--listen", "127.0.0.1:0"]).args(options);
         let mut process = Process::start("wa-sim", command)?;
         let port = process.wait_for_port().await?;
         let admin = Client::new(format!("http://127.0.0.1:{port}"), Credential::None)?;
@@ -77,6 +86,11 @@ impl Simulator {
         messages.sort_by_key(|message| message["order"].as_u64());
         let of_others = messages.into_iter().filter(|message| message["fromMe"] == false);
         of_others.filter_map(|message| message["text"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// The admin interface, to ask what has no method here.
+    pub fn admin(&self) -> &Client {
+        &self.admin
     }
 
     /// What the simulator printed.

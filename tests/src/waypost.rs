@@ -15,19 +15,27 @@ use crate::{Client, Credential, Database, Process, Simulator, binary, eventually
 #[derive(Debug, Clone)]
 pub struct Setup {
     database: Database,
+    wrapper: Option<&'static str>,
     settings: Vec<(String, String)>,
 }
 
 impl Setup {
     /// A server with an empty database of this kind.
     pub fn on(database: Database) -> Self {
-        Self { database, settings: Vec::new() }
+        Self { database, wrapper: None, settings: Vec::new() }
     }
 
     /// With this setting, by its name in the environment.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Started by a shell that runs this script first, in the same process.
+    #[must_use]
+    pub fn after(mut self, script: &'static str) -> Self {
+        self.wrapper = Some(script);
         self
     }
 
@@ -74,11 +82,17 @@ impl Waypost {
 
     /// Kills the server in the middle of whatever it does, and starts it again on the same data and port.
     pub async fn crash_and_restart(&mut self) -> Result<()> {
-        self.process.kill().await;
+        self.crash().await;
         self.start_again().await
     }
 
-    async fn start_again(&mut self) -> Result<()> {
+    /// Kills the server in the middle of whatever it does.
+    pub async fn crash(&mut self) {
+        self.process.kill().await;
+    }
+
+    /// Starts a server that has ended, on the same data and port. Returns when it is ready.
+    pub async fn start_again(&mut self) -> Result<()> {
         let listen = self.client.base.trim_start_matches("http://").to_owned();
         self.process = serve(&self.setup, &listen, self.data.path(), self.postgres.as_ref())?;
         self.process.wait_for_port().await?;
@@ -104,6 +118,11 @@ impl Waypost {
         self.data.path()
     }
 
+    /// Its process id, while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// What the server printed since it was last started.
     pub fn log(&self) -> String {
         self.process.log()
@@ -123,7 +142,15 @@ impl Waypost {
 }
 
 fn serve(setup: &Setup, listen: &str, data: &Path, postgres: Option<&OwnPostgres>) -> Result<Process> {
-    let mut command = Command::new(binary("waypost", "WAYPOST_BIN")?);
+    let program = binary("waypost", "WAYPOST_BIN")?;
+    let mut command = match setup.wrapper {
+        None => Command::new(program),
+        Some(script) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]).arg(program);
+            shell
+        }
+    };
     command.arg("serve").current_dir(data).env_remove("DATABASE_URL");
     // The settings of whoever runs the tests are not the tests'.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WAYPOST_")) {

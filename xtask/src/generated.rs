@@ -27,16 +27,7 @@ pub fn run(root: &Path, check: bool) -> Result<Vec<String>> {
 
 /// What the server says of its own API.
 fn openapi(root: &Path) -> Result<String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // As `make test` builds it, so that nothing is built twice.
-    let built = Command::new(cargo)
-        .args(["build", "--quiet", "--workspace", "--all-targets", "--features", "wire-sim"])
-        .current_dir(root)
-        .status()
-        .context("cannot run cargo build")?;
-    if !built.success() {
-        bail!("the server does not build");
-    }
+    build(root)?;
     let server = target_folder()?.join("waypost");
     let output = Command::new(&server)
         .arg("openapi")
@@ -49,8 +40,22 @@ fn openapi(root: &Path) -> Result<String> {
     String::from_utf8(output.stdout).context("waypost openapi printed something else than text")
 }
 
+/// Builds everything as `make test` does, so that nothing is built twice.
+pub fn build(root: &Path) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--workspace", "--all-targets", "--features", "wire-sim"])
+        .current_dir(root)
+        .status()
+        .context("cannot run cargo build")?;
+    if !built.success() {
+        bail!("the workspace does not build");
+    }
+    Ok(())
+}
+
 /// The folder of the built binaries: this one's own, since it is built with the same profile.
-fn target_folder() -> Result<PathBuf> {
+pub fn target_folder() -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot find the folder of the built binaries")?;
     own.parent().map(Path::to_owned).context("a binary lies in a folder")
 }

@@ -1,7 +1,8 @@
 //! Checks that CI runs, and the files that are generated from the code.
 //!
-//! `cargo xtask layers` · `cargo xtask sizes` · `cargo xtask gen [--check]`
+//! `cargo xtask layers` · `cargo xtask sizes` · `cargo xtask gen [--check]` · `cargo xtask chaos [--kills N] …`
 
+mod chaos;
 mod generated;
 mod layers;
 mod sizes;
@@ -32,6 +33,14 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Kills the server again and again under load and checks every promise afterwards. `cargo xtask chaos --help` lists
+    /// the options.
+    #[command(disable_help_flag = true)]
+    Chaos {
+        /// Given to `waypost-chaos`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -40,6 +49,7 @@ fn main() -> ExitCode {
         Task::Layers => layers::check(&root),
         Task::Sizes => sizes::check(&root),
         Task::Gen { check } => generated::run(&root, check),
+        Task::Chaos { arguments } => chaos::run(&root, &arguments),
     };
     match outcome {
         Ok(findings) if findings.is_empty() => ExitCode::SUCCESS,

@@ -46,7 +46,7 @@ pub(crate) enum ApiError {
     Internal(String),
     /// The session is not connected, or WhatsApp refused or did not answer.
     WhatsappUnavailable(String),
-    /// This process cannot serve requests now. The cause is for the log.
+    /// The database does not answer or cannot write. The cause is for the log.
     NotReady(String),
 }
 
@@ -94,7 +94,13 @@ impl ApiError {
                 "Something went wrong on our side. The requestId names the entry in the log".into(),
             ),
             Self::WhatsappUnavailable(sentence) => (S::BAD_GATEWAY, "WHATSAPP_UNAVAILABLE", sentence.clone()),
-            Self::NotReady(_) => (S::SERVICE_UNAVAILABLE, "NOT_READY", "The database does not answer".into()),
+            Self::NotReady(_) => (
+                S::SERVICE_UNAVAILABLE,
+                "NOT_READY",
+                "The database does not answer, or cannot write because its disk is full. What was confirmed is safe; try \
+                 again later"
+                    .into(),
+            ),
         }
     }
 
@@ -147,6 +153,7 @@ impl From<GatewayError> for ApiError {
             GatewayError::IdempotencyMismatch => Self::IdempotencyMismatch,
             GatewayError::RateLimited(seconds) => Self::RateLimited(seconds),
             GatewayError::WhatsappUnavailable(sentence) => Self::WhatsappUnavailable(sentence),
+            GatewayError::DatabaseUnavailable(cause) => Self::NotReady(cause),
             GatewayError::Internal(cause) => Self::Internal(cause),
         }
     }

@@ -47,6 +47,9 @@ pub enum GatewayError {
     /// The session is not connected, or the network refused or did not answer. The sentence is public.
     #[error("{0}")]
     WhatsappUnavailable(String),
+    /// The database cannot be reached or cannot write, which may pass. The cause is for the log.
+    #[error("{0}")]
+    DatabaseUnavailable(String),
     /// Ours. The cause is for the log.
     #[error("internal error: {0}")]
     Internal(String),
@@ -54,7 +57,10 @@ pub enum GatewayError {
 
 impl From<StoreError> for GatewayError {
     fn from(error: StoreError) -> Self {
-        Self::Internal(error.to_string())
+        match error {
+            StoreError::Unavailable(_) => Self::DatabaseUnavailable(error.to_string()),
+            error => Self::Internal(error.to_string()),
+        }
     }
 }
 

@@ -46,6 +46,7 @@ groups! {
         ApiError::Forbidden("The API key lacks the scope messages:send".into()),
         ApiError::RateLimited(7),
         ApiError::Internal(String::new()),
+        ApiError::NotReady(String::new()),
     ];
     /// Of every route for the operator.
     ByOperator = [
@@ -53,7 +54,7 @@ groups! {
         ApiError::Internal(String::new()),
     ];
     /// Of every route that does not.
-    Open = [ApiError::Internal(String::new())];
+    Open = [ApiError::Internal(String::new()), ApiError::NotReady(String::new())];
     /// Of routes that take an id or a query.
     BadInput = [ApiError::field("id", "Must be a UUID")];
     /// Of routes that take a JSON body.
@@ -75,8 +76,6 @@ groups! {
         ApiError::Forbidden("The API key lacks the scope sessions:write".into()),
         ApiError::LimitExceeded("The limit of sessions is reached: 3 of 3 are in use. Delete one to create another".into()),
     ];
-    /// Of the readiness probe.
-    NotReady = [ApiError::NotReady(String::new())];
     /// Of the login.
     Login = [
         ApiError::Unauthorized("The e-mail or the password is wrong"),

@@ -3,12 +3,7 @@
 use axum::extract::State;
 
 use super::HealthAnswer;
-use crate::{
-    App,
-    envelope::Success,
-    error::ApiError,
-    openapi::{NotReady, Open},
-};
+use crate::{App, envelope::Success, error::ApiError, openapi::Open};
 
 /// Can requests be served
 ///
@@ -18,7 +13,7 @@ use crate::{
     path = "/health/ready",
     operation_id = "ready",
     tag = "Service",
-    responses((status = 200, description = "They can", body = Success<HealthAnswer>), NotReady, Open),
+    responses((status = 200, description = "They can", body = Success<HealthAnswer>), Open),
 )]
 pub async fn ready(State(app): State<App>) -> Result<Success<HealthAnswer>, ApiError> {
     app.gateway.ready().await.map_err(|error| ApiError::NotReady(error.to_string()))?;
