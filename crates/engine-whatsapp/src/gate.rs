@@ -19,6 +19,8 @@ use waypost_domain::SessionId;
 use waypost_engine::EventSink;
 use whatsapp_rust::{anyhow, async_trait};
 
+use crate::ratchet::Ratchet;
+
 /// How many frames may wait in front of the gate; past it the client waits, as it would for a slow socket. It sends at
 /// most eight messages in one frame.
 const WAITING: usize = 256;
@@ -29,13 +31,19 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub(crate) struct GatedFactory {
     inner: Arc<dyn TransportFactory>,
     sink: Arc<dyn EventSink>,
+    ratchet: Arc<Ratchet>,
     session: SessionId,
 }
 
 impl GatedFactory {
     /// Puts a gate in front of the connections of `session`.
-    pub(crate) fn new(inner: Arc<dyn TransportFactory>, sink: Arc<dyn EventSink>, session: SessionId) -> Self {
-        Self { inner, sink, session }
+    pub(crate) fn new(
+        inner: Arc<dyn TransportFactory>,
+        sink: Arc<dyn EventSink>,
+        ratchet: Arc<Ratchet>,
+        session: SessionId,
+    ) -> Self {
+        Self { inner, sink, ratchet, session }
     }
 }
 
@@ -46,7 +54,7 @@ impl TransportFactory for GatedFactory {
     ) -> anyhow::Result<(Arc<dyn Transport>, whatsapp_rust::async_channel::Receiver<TransportEvent>)> {
         let (inner, events) = self.inner.create_transport().await?;
         let (frames, waiting) = mpsc::channel(WAITING);
-        let passing = tokio::spawn(pass(inner.clone(), self.sink.clone(), self.session, waiting));
+        let passing = tokio::spawn(pass(inner.clone(), self.sink.clone(), self.ratchet.clone(), self.session, waiting));
         let line = Mutex::new(Some(Line { frames, passing }));
         let gated = Gated { inner, sink: self.sink.clone(), session: self.session, line };
         Ok((Arc::new(gated), events))
@@ -83,11 +91,13 @@ impl Gated {
 async fn pass(
     inner: Arc<dyn Transport>,
     sink: Arc<dyn EventSink>,
+    ratchet: Arc<Ratchet>,
     session: SessionId,
     mut waiting: mpsc::Receiver<Frame>,
 ) {
     while let Some(frame) = waiting.recv().await {
         sink.recorded(session, frame.mark).await;
+        ratchet.save(session).await;
         if let Err(error) = inner.send(frame.bytes).await {
             // The client hears of the broken connection from its reading end.
             tracing::debug!(session.id = %session, %error, "a connection broke while it was written to");

@@ -32,6 +32,8 @@ mod incoming;
 mod jid;
 mod link;
 mod outgoing;
+mod ratchet;
+mod recovery;
 mod transport;
 mod verdict;
 mod version;

@@ -163,6 +163,14 @@ pub trait EventSink: Send + Sync + 'static {
     /// Stores inbound messages. Returns `Ok` when they are committed: only then may the engine acknowledge them to
     /// the network. On `Err` the network is to deliver them again.
     async fn inbound(&self, session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored>;
+
+    /// Whether an inbound message is committed. An engine that can no longer read a message which the network brings
+    /// again asks this before it acknowledges it.
+    ///
+    /// A sink that keeps nothing misses nothing, which is the default.
+    async fn has_inbound(&self, _session: SessionId, _wa_id: &WaMessageId) -> Result<bool, NotStored> {
+        Ok(true)
+    }
 }
 
 /// The inbound messages were not stored; they must come again.

@@ -304,6 +304,12 @@ impl Store {
         self.writer().submit(rows, Request::Inbound).await
     }
 
+    /// Whether the session has this inbound message. Walks the session's inbound messages: it is asked after a crash
+    /// only.
+    pub async fn has_inbound_system(&self, session: SessionId, wa_id: &WaMessageId) -> Result<bool, StoreError> {
+        receive::is_there(self.read(), session, wa_id).await
+    }
+
     /// One message of the tenant.
     pub async fn message(&self, tenant: TenantId, message: MessageId) -> Result<Option<Message>, StoreError> {
         list::one(self.read(), tenant, message).await

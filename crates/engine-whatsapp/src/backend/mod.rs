@@ -24,7 +24,10 @@ mod tests;
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use sha2::{Digest as _, Sha256};
@@ -32,6 +35,8 @@ use tokio::sync::Mutex;
 use wacore::store::error::{Result, StoreError};
 use waypost_domain::Env;
 use waypost_store::{KeyEntry, KeyKind, KeyStore};
+
+use crate::{ratchet::Ratchet, recovery::Recovery};
 
 /// The longest part of a name that is kept as it is. Ids come from other people's clients and may be of any length;
 /// a longer one is replaced by its hash, so that it fits the database's index.
@@ -44,12 +49,33 @@ pub(crate) struct SessionBackend {
     /// Held over a read and the write that depends on it. One session has one client, so this is enough.
     merging: Mutex<()>,
     sealed: AtomicBool,
+    ratchet: Arc<Ratchet>,
+    /// Once there is a client.
+    recovery: OnceLock<Recovery>,
 }
 
 impl SessionBackend {
     /// The storage of the session that `keys` belongs to.
     pub(crate) fn new(keys: KeyStore, env: Env) -> Self {
-        Self { keys, env, merging: Mutex::new(()), sealed: AtomicBool::new(false) }
+        Self {
+            keys,
+            env,
+            merging: Mutex::new(()),
+            sealed: AtomicBool::new(false),
+            ratchet: Arc::default(),
+            recovery: OnceLock::new(),
+        }
+    }
+
+    /// What is told when a message was read.
+    pub(crate) fn ratchet(&self) -> &Arc<Ratchet> {
+        &self.ratchet
+    }
+
+    /// Who asks for messages that were read and not stored.
+    pub(crate) fn recover_by(&self, recovery: Recovery) {
+        // One client has one backend: there is no second.
+        let _ = self.recovery.set(recovery);
     }
 
     /// Refuses every write from now on.

@@ -6,9 +6,10 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use wacore::store::{
-    error::Result,
+    error::{Result, StoreError},
     traits::{DeviceListRecord, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore, TcTokenEntry},
 };
+use waypost_engine::NotStored;
 use waypost_store::{KeyEntry, KeyKind};
 
 use super::{SessionBackend, database, from_json, name, to_json};
@@ -226,7 +227,15 @@ impl ProtocolStore for SessionBackend {
     }
 
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
-        self.value(KeyKind::PendingInbound, &name(&[chat, sender, id])).await
+        let pending = self.value(KeyKind::PendingInbound, &name(&[chat, sender, id])).await?;
+        // Without an answer the client confirms the message; an error makes it leave that.
+        if pending.is_none()
+            && let Some(recovery) = self.recovery.get()
+        {
+            let asked = |error: NotStored| StoreError::Validation(error.to_string());
+            recovery.may_confirm(chat, sender, id).await.map_err(asked)?;
+        }
+        Ok(pending)
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
@@ -238,6 +247,7 @@ impl ProtocolStore for SessionBackend {
     }
 
     async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
+        self.ratchet.moved();
         let now = self.now_secs();
         let entries = rows
             .iter()

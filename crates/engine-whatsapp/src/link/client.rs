@@ -9,7 +9,7 @@ use whatsapp_rust::{
 };
 
 use super::LinkCore;
-use crate::{backend::SessionBackend, gate::GatedFactory, inbound::InboundHook, version::Version};
+use crate::{backend::SessionBackend, gate::GatedFactory, inbound::InboundHook, recovery::Recovery, version::Version};
 
 /// How often the device is saved even if nobody asked for it.
 const SAVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -30,8 +30,8 @@ pub(super) struct Built {
 pub(super) async fn build(link: &LinkCore, version: Version) -> Result<Built, String> {
     let shared = &link.shared;
     let dialed = shared.transport.clone().ok_or("no address to connect to")?;
-    let transport = Arc::new(GatedFactory::new(dialed, link.sink.clone(), link.spec.id));
     let backend = Arc::new(SessionBackend::new(shared.store.keys(link.spec.id), shared.env.clone()));
+    let transport = Arc::new(GatedFactory::new(dialed, link.sink.clone(), backend.ratchet().clone(), link.spec.id));
     let persistence = PersistenceManager::new(backend.clone()).await.map_err(with_causes)?;
     let name = shared.config.device_name.as_ref().unwrap_or(&link.spec.name);
     persistence
@@ -63,6 +63,8 @@ pub(super) async fn build(link: &LinkCore, version: Version) -> Result<Built, St
     // Without this our delivery receipts would be of the kind that shows the sender no second tick, because the account
     // never says that it is available.
     client.set_force_active_delivery_receipts(true);
+    backend.ratchet().belongs_to(Arc::downgrade(&client));
+    backend.recover_by(Recovery::new(link.spec.id, link.sink.clone(), Arc::downgrade(&client)));
     Ok(Built { client, backend })
 }
 

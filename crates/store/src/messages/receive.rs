@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
-use sea_orm::Value;
+use sea_orm::{DatabaseConnection, Value};
 use uuid::Uuid;
-use waypost_domain::{Content, Direction, EventId, EventType, MessageStatus, TimelineEntry};
+use waypost_domain::{Content, Direction, EventId, EventType, MessageStatus, SessionId, TimelineEntry, WaMessageId};
 
 use super::{InboundOutcome, NewInbound, event_data::MessageData, event_data::ReceivedData};
 use crate::{
     StoreError, events,
     events::NewEvent,
-    sql,
+    sql::{self, Sql},
     writer::{Pending, Tx},
 };
 
@@ -80,6 +80,17 @@ impl InboundRows {
         ];
         Self { id, message, event }
     }
+}
+
+/// Whether the session has this inbound message.
+pub(super) async fn is_there(
+    read: &Sql<DatabaseConnection>,
+    session: SessionId,
+    wa_id: &WaMessageId,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM messages WHERE session_id = $1 AND direction = 'inbound' AND wa_id = $2 LIMIT 1";
+    let found = read.one(sql.to_owned(), vec![session.as_uuid().into(), sql::free_text(wa_id.as_str())]).await?;
+    Ok(found.is_some())
 }
 
 /// Writes inbound messages that are not there yet, in their order, and the events of those alone.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
-use waypost_domain::SessionId;
+use waypost_domain::{SessionId, WaMessageId};
 use waypost_engine::{EngineEvent, EventSink, Inbound, NotStored};
 
 use super::{evidence, inbound, states};
@@ -67,5 +67,15 @@ impl EventSink for Sink {
     async fn inbound(&self, session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored> {
         debug_assert_eq!(session, self.session.id, "a link posts for its own session");
         inbound::store(&self.inner, &self.session, messages).await
+    }
+
+    async fn has_inbound(&self, session: SessionId, wa_id: &WaMessageId) -> Result<bool, NotStored> {
+        self.inner.store.has_inbound_system(session, wa_id).await.map_err(|error| {
+            tracing::error!(
+                tenant.id = %self.session.tenant_id, session.id = %session, %error,
+                "whether a message is stored is not known; the network is to bring it again",
+            );
+            NotStored
+        })
     }
 }
