@@ -76,7 +76,9 @@ async fn main() -> Result<()> {
             async { wait(async || Ok(self::acknowledged(&server).await? > acknowledged)).await.map(|()| since()) },
         )?;
         wait(|| nothing_waits(&server)).await?;
-        (connected.push(all_connected), first.push(first_moves), last.push(since()));
+        connected.push(all_connected);
+        first.push(first_moves);
+        last.push(since());
         println!(
             "round {round}: {} sessions connected after {:.2} s, first of {} acknowledged after {:.2} s, last after {:.2} s",
             args.sessions,
