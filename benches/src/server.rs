@@ -117,8 +117,13 @@ impl Server {
 
 async fn serve(address: SocketAddr, folder: &Path, settings: &[(&str, &str)]) -> Result<Child> {
     let (listen, folder) = (address.to_string(), folder.display().to_string());
-    let mut envs =
-        vec![("WAYPOST_LISTEN", listen.as_str()), ("WAYPOST_DATA_DIR", folder.as_str()), ("WAYPOST_LOG_LEVEL", "warn")];
+    let mut envs = vec![
+        ("WAYPOST_LISTEN", listen.as_str()),
+        ("WAYPOST_DATA_DIR", folder.as_str()),
+        ("WAYPOST_LOG_LEVEL", "warn"),
+        // A simulator bans nobody.
+        ("WAYPOST_PACING", "off"),
+    ];
     envs.extend_from_slice(settings);
     let (child, _) = Child::start("waypost", &["serve"], &envs, &listen).await?;
     Ok(child)

@@ -83,7 +83,7 @@ pub(crate) fn message_routes() -> OpenApiRouter<App> {
 pub(crate) fn session_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(whatsapp::list::list, whatsapp::create::create))
-        .routes(routes!(whatsapp::get::get, whatsapp::delete::delete))
+        .routes(routes!(whatsapp::get::get, whatsapp::update::update, whatsapp::delete::delete))
         .routes(routes!(whatsapp::connect::connect))
         .routes(routes!(whatsapp::qr::qr))
         .routes(routes!(whatsapp::pairing_code::pairing_code))
@@ -115,7 +115,7 @@ fn cors(config: &ApiConfig) -> CorsLayer {
         ["x-request-id", once::REPLAYED, "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after"];
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(config.cors_origins.iter().cloned()))
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,

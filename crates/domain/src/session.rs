@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Jid, PhoneNumber, SessionId, TenantId, Timestamp};
+use crate::{FirstContactPause, Jid, PacingChoice, PhoneNumber, SessionId, TenantId, Timestamp};
 
 /// Which network a session belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -187,6 +187,10 @@ pub struct Session {
     pub last_error: Option<LastError>,
     /// When it last became `connected`.
     pub connected_at: Option<Timestamp>,
+    /// The pace that its tenant chose for it.
+    pub pacing: PacingChoice,
+    /// The last pause of first contacts; it may be over.
+    pub first_contact_pause: Option<FirstContactPause>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its row last changed.

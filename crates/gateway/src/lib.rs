@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use secrecy::{SecretBox, SecretString};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use waypost_domain::{EngineKind, Env};
+use waypost_domain::{EngineKind, Env, Pacing};
 use waypost_engine::Engine;
 use waypost_store::Store;
 
@@ -42,6 +42,8 @@ pub struct GatewayConfig {
     pub send_attempts: u32,
     /// How long after its accept or its `sendAt` a message expires that does not say itself; none for never.
     pub message_expiry: Option<Duration>,
+    /// The pace of real sessions, where their tenants choose no other. Sandbox sessions have none by default.
+    pub pacing: Pacing,
     /// The most sessions a tenant may have; none for no limit.
     pub max_sessions_per_tenant: Option<u32>,
     /// How many logins may be tried a minute.
@@ -65,6 +67,7 @@ impl Default for GatewayConfig {
             ack_timeout: Duration::from_secs(30),
             send_attempts: 3,
             message_expiry: Some(Duration::from_hours(24)),
+            pacing: Pacing::OFF,
             max_sessions_per_tenant: None,
             login_limits: LoginLimits::default(),
             session_logins_per_second: 20,
@@ -113,6 +116,14 @@ impl Inner {
     ) -> Result<T, GatewayError> {
         let joined = self.tasks.spawn(step).await;
         joined.unwrap_or_else(|error| Err(GatewayError::Internal(format!("a step broke off: {error}"))))
+    }
+
+    /// The pace of a kind of session, where the tenant chooses no other.
+    pub(crate) const fn default_pacing(&self, kind: EngineKind) -> Pacing {
+        match kind {
+            EngineKind::Whatsapp => self.config.pacing,
+            EngineKind::Sandbox => Pacing::OFF,
+        }
     }
 
     /// The engine of a kind of session.

@@ -12,6 +12,7 @@ mod events;
 mod keys;
 mod messages;
 mod migrations;
+mod pacing;
 mod page;
 mod sessions;
 mod settings;
@@ -32,8 +33,9 @@ pub use error::StoreError;
 pub use keys::{KeyEntry, KeyKind, KeyStore};
 pub use messages::{
     AcceptOutcome, DueMessages, Evidence, EvidenceOutcome, ExpiredMessage, ExpiryTimes, InboundOutcome, MessageFilter,
-    MessageRef, NewIdempotency, NewInbound, NewOutbound, OutboxMessage, StoredStatus,
+    MessageRef, NewIdempotency, NewInbound, NewOutbound, OutboxMessage, PacedClaim, PacedClaimed, StoredStatus,
 };
+pub use pacing::{SessionSettings, Spent};
 pub use page::{Page, PageRequest};
 pub use sessions::{NewSession, SessionChange};
 

@@ -10,6 +10,7 @@ mod claim;
 mod event_data;
 mod expiry;
 mod idempotency;
+mod lanes;
 mod list;
 #[cfg(test)]
 mod plans;
@@ -28,6 +29,7 @@ pub(crate) use advance::fail_waiting;
 pub(crate) use claim::{Claim, claim};
 pub use expiry::{ExpiredMessage, ExpiryTimes};
 pub use idempotency::NewIdempotency;
+pub use lanes::{PacedClaim, PacedClaimed};
 pub(crate) use receive::{InboundRows, receive};
 pub(crate) use record::record;
 pub use schedule::DueMessages;
@@ -103,6 +105,8 @@ pub struct OutboxMessage {
     pub content: Content,
     /// From when on it may not be handed to the network any more.
     pub expires_at: Option<Timestamp>,
+    /// Whether it goes to somebody whom the session does not know; said of paced sessions only.
+    pub first_contact: bool,
 }
 
 /// An inbound message to be written.

@@ -7,6 +7,7 @@
 mod m0001_accounts_sessions_messages;
 mod m0002_idempotency;
 mod m0003_schedule;
+mod m0005_pacing;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_accounts_sessions_messages::Migration),
             Box::new(m0002_idempotency::Migration),
             Box::new(m0003_schedule::Migration),
+            Box::new(m0005_pacing::Migration),
         ]
     }
 }

@@ -2,14 +2,14 @@
 
 use sea_orm::Value;
 use waypost_domain::{
-    EngineKind, EventId, Failure, Jid, LastError, PhoneNumber, Session, SessionId, SessionStatus, TenantId, Timestamp,
-    status::FailureCode,
+    EngineKind, EventId, Failure, Jid, LastError, PacingChoice, PhoneNumber, Session, SessionId, SessionStatus,
+    TenantId, Timestamp, status::FailureCode,
 };
 
 use crate::{
     Page, PageRequest, Store, StoreError, events,
     events::NewEvent,
-    keys, messages,
+    keys, messages, pacing,
     page::{self, Conditions},
     sql::{self, Row},
     writer::Tx,
@@ -17,7 +17,7 @@ use crate::{
 
 const TABLE: &str = "sessions";
 const COLUMNS: &str = "seq, id, tenant_id, name, engine, status, linked, wanted, phone_number, lid, push_name,
-    last_error, connected_at, created_at, updated_at";
+    last_error, connected_at, created_at, updated_at, pacing, first_contact_pause";
 
 /// A new session, disconnected and unlinked.
 #[derive(Debug, Clone)]
@@ -129,6 +129,8 @@ impl Store {
             push_name: None,
             last_error: None,
             connected_at: None,
+            pacing: PacingChoice::default(),
+            first_contact_pause: None,
             created_at: session.created_at,
             updated_at: session.created_at,
         };
@@ -203,7 +205,7 @@ impl Store {
     }
 }
 
-fn one() -> String {
+pub(crate) fn one() -> String {
     format!("SELECT {COLUMNS} FROM sessions WHERE id = $1 AND tenant_id = $2")
 }
 
@@ -270,11 +272,12 @@ async fn delete(tx: &Tx, tenant: TenantId, session: SessionId, now: Timestamp) -
         return Ok(false);
     }
     keys::clear(tx, session).await?;
+    pacing::forget(tx, session).await?;
     messages::fail_waiting(tx, session, &Failure::new(FailureCode::SessionGone), now).await?;
     Ok(true)
 }
 
-fn read(row: &Row) -> Result<Session, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<Session, StoreError> {
     let phone_number: Option<String> = row.get(TABLE, 8)?;
     let lid: Option<String> = row.get(TABLE, 9)?;
     let last_error: Option<String> = row.get(TABLE, 11)?;
@@ -294,5 +297,7 @@ fn read(row: &Row) -> Result<Session, StoreError> {
         connected_at: row.optional_time(TABLE, 12)?,
         created_at: row.time(TABLE, 13)?,
         updated_at: row.time(TABLE, 14)?,
+        pacing: row.optional_json(TABLE, 15)?.unwrap_or_default(),
+        first_contact_pause: row.optional_json(TABLE, 16)?,
     })
 }

@@ -74,6 +74,15 @@ impl Row {
         Ok(self.get::<Option<i64>>(table, index)?.map(Timestamp::from_millis))
     }
 
+    /// The column at `index`, JSON text that may be absent.
+    pub fn optional_json<T: serde::de::DeserializeOwned>(
+        &self,
+        table: &'static str,
+        index: usize,
+    ) -> Result<Option<T>, StoreError> {
+        self.get::<Option<String>>(table, index)?.map(|text| from_json(table, &text)).transpose()
+    }
+
     /// The column at `index`, a count.
     pub fn count(&self, table: &'static str, index: usize) -> Result<u64, StoreError> {
         let count: i64 = self.get(table, index)?;

@@ -57,6 +57,32 @@ impl Fields {
         self.check(name, rule(value))
     }
 
+    /// A field that may be absent, or `null` to go back to its default: `None` where it is absent or wrong, `Some(None)`
+    /// where it is `null`.
+    #[expect(clippy::option_option, reason = "leave it, forget it, set it")]
+    pub fn nullable<T>(&mut self, name: &str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<Option<T>> {
+        if self.values.get(name).is_some_and(Value::is_null) {
+            return Some(None);
+        }
+        self.optional(name, rule).map(Some)
+    }
+
+    /// The fields of an object that may be absent or `null`, as [`Fields::nullable`] gives them. Their errors are named
+    /// by their way through the object: `pacing.perMinute`.
+    #[expect(clippy::option_option, reason = "leave it, forget it, set it")]
+    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<Option<T>> {
+        let values = self.nullable(name, |value| match value {
+            Value::Object(values) => Ok(values),
+            _ => Err("Must be an object".to_owned()),
+        })?;
+        Some(values.map(|values| {
+            let mut fields = Self::new(values);
+            let read = read(&mut fields);
+            self.errors.extend(fields.errors.into_iter().map(|(field, why)| (format!("{name}.{field}"), why)));
+            read
+        }))
+    }
+
     /// Fields that promise what is not built yet: silently ignoring one would break the promise.
     pub fn not_supported_yet(&mut self, names: &[&str]) {
         for name in names {
@@ -120,6 +146,26 @@ mod tests {
         );
         let refused = read(json!({ "loud": 1, "sendAt": "2026-11-22T13:45:00.000Z" }));
         assert_eq!(refused, Err(ApiError::Validation(errors)));
+    }
+
+    #[test]
+    fn a_field_within_an_object_is_named_by_its_way_and_null_is_told_from_absent() {
+        struct Pace;
+        impl FromFields for Pace {
+            fn from_fields(fields: &mut Fields) -> Option<Self> {
+                let fast = fields.object("pace", |pace| pace.nullable("fast", rules::boolean));
+                assert_eq!(fields.object("other", |_| ()), None);
+                assert_eq!(fields.object("gone", |_| ()), Some(None));
+                assert!(matches!(fast, Some(Some(None | Some(None)))));
+                Some(Self)
+            }
+        }
+        let read = |value: Value| Fields::new(value.as_object().unwrap().clone()).read::<Pace>();
+        assert!(read(json!({ "pace": { "fast": null }, "gone": null })).is_ok());
+        let Err(ApiError::Validation(errors)) = read(json!({ "pace": { "fast": 1 }, "gone": null })) else {
+            panic!("a number is no boolean")
+        };
+        assert_eq!(errors["pace.fast"], "Must be true or false");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Sessions: list, create, get, connect, QR, pairing code, status, disconnect, logout, delete.
+//! Sessions: list, create, get, update, connect, QR, pairing code, status, disconnect, logout, delete.
 
 pub mod connect;
 pub mod create;
@@ -7,15 +7,18 @@ pub mod disconnect;
 pub mod get;
 pub mod list;
 pub mod logout;
+pub mod pacing;
 pub mod pairing_code;
 pub mod qr;
 pub mod status;
+pub mod update;
 
 use serde::Serialize;
 use utoipa::{ToSchema, openapi::schema::Object};
 use waypost_domain::{EngineKind, Jid, LastError, PhoneNumber, SessionId, SessionStatus, Timestamp};
 use waypost_gateway::sessions::SessionView;
 
+use self::pacing::PacingAnswer;
 use crate::openapi;
 
 /// A session: a linked WhatsApp account, or a sandbox one.
@@ -55,6 +58,9 @@ pub struct SessionAnswer {
     /// When the QR code stops working.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
     qr_expires_at: Option<Timestamp>,
+    /// How fast it may send.
+    #[schema(value_type = PacingAnswer)]
+    pacing: PacingAnswer,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -84,7 +90,7 @@ pub struct LastErrorAnswer {
 }
 
 impl From<SessionView> for SessionAnswer {
-    fn from(SessionView { session, qr }: SessionView) -> Self {
+    fn from(SessionView { session, qr, pacing, first_contact_pause }: SessionView) -> Self {
         let last_error = |LastError { code, message, at, until, retry_at, attempts: _ }| LastErrorAnswer {
             code,
             message,
@@ -106,6 +112,7 @@ impl From<SessionView> for SessionAnswer {
             connected_at: session.connected_at,
             qr,
             qr_expires_at,
+            pacing: PacingAnswer::new(pacing, first_contact_pause),
             created_at: session.created_at,
             updated_at: session.updated_at,
         }

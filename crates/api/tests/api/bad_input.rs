@@ -40,7 +40,10 @@ async fn every_field_of_every_body_is_checked_and_named() {
         let good = operation.good_body().unwrap();
         for (name, schema) in properties {
             let takes_text = schema["type"] == "string" || schema["type"][0] == "string";
-            let mut wrong = vec![json!({ "x": 1 }), json!(1.5)];
+            // Within an object, fields that nobody knows are tolerated too.
+            let takes_object = schema.to_string().contains("\"object\"");
+            let mut wrong = vec![json!(1.5)];
+            wrong.extend((!takes_object).then(|| json!({ "x": 1 })));
             if takes_text {
                 wrong.extend([json!(""), json!("x".repeat(100_000)), json!("a\0b"), json!(true), json!(["x"])]);
             } else {
@@ -61,6 +64,9 @@ async fn every_field_of_every_body_is_checked_and_named() {
                 let shown: String = value.to_string().chars().take(20).collect();
                 assert_eq!(named, [name], "{} {} {name} = {shown}", operation.method, operation.path);
             }
+        }
+        if required.is_empty() {
+            continue;
         }
         let path = operation.path.replace("{id}", &account.session);
         let answer = operation.call(&api, &path, operation.credential(&account), Some(&json!({}))).await;

@@ -92,3 +92,59 @@ async fn an_error_is_json_though_a_picture_was_asked_for() {
     request.headers_mut().insert(header::ACCEPT, "image/png".parse().unwrap());
     api.send(request).await.error(StatusCode::CONFLICT, "CONFLICT");
 }
+
+#[tokio::test]
+async fn a_sandbox_session_is_not_paced_until_its_tenant_says_so_and_null_takes_it_back() {
+    let gateway = GatewayConfig { pacing: waypost_domain::Pacing::GENTLE, ..GatewayConfig::default() };
+    let api = Api::with(gateway, ApiConfig::default()).await;
+    let account = api.account().await;
+    let path = format!("/api/v1/whatsapp/{}", account.session);
+    let pacing = |session: &serde_json::Value| session["pacing"].clone();
+    let off = json!({ "perMinute": 0, "perDay": 0, "firstContactPerMinute": 0, "firstContactPerDay": 0, "jitterMs": 0,
+        "firstContactPauseSeconds": 0, "firstContactPausedUntil": null, "firstContactPauseReason": null });
+    assert_eq!(pacing(&api.get(&path, account.person()).await.data(StatusCode::OK)), off);
+
+    let change = json!({ "name": " Front desk ", "pacing": { "perMinute": 20, "jitterMs": 1500 } });
+    let changed = api.patch(&path, account.person(), change).await.data(StatusCode::OK);
+    assert_eq!(changed["name"], "Front desk");
+    assert_eq!((&changed["pacing"]["perMinute"], &changed["pacing"]["jitterMs"]), (&json!(20), &json!(1500)));
+    assert_eq!(changed["pacing"]["perDay"], 0);
+    assert_eq!(api.get(&path, account.person()).await.data(StatusCode::OK), changed, "and it stays so");
+
+    let part = api.patch(&path, account.person(), json!({ "pacing": { "perMinute": null, "perDay": 9 } })).await;
+    let part = part.data(StatusCode::OK);
+    assert_eq!((&part["pacing"]["perMinute"], &part["pacing"]["perDay"]), (&json!(0), &json!(9)));
+    assert_eq!((&part["pacing"]["jitterMs"], &part["name"]), (&json!(1500), &json!("Front desk")));
+
+    let back = api.patch(&path, account.person(), json!({ "pacing": null })).await.data(StatusCode::OK);
+    assert_eq!(pacing(&back), off);
+    let external = format!("/api/external/whatsapp/{}", account.session);
+    api.patch(&external, account.server(), json!({ "pacing": { "perDay": 3 } })).await.data(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn every_wrong_number_of_a_pace_is_named_and_nothing_changes() {
+    let api = Api::start().await;
+    let account = api.account().await;
+    let path = format!("/api/v1/whatsapp/{}", account.session);
+    let before = api.get(&path, account.person()).await.data(StatusCode::OK);
+    let wrong = json!({ "name": "", "pacing": { "perMinute": -1, "perDay": "many", "firstContactPerMinute": 1.5,
+        "jitterMs": 600_001, "firstContactPauseSeconds": true, "firstContactPausedUntil": "2026-11-22T13:45:00.000Z",
+        "firstContactPerDay": 3 } });
+    let envelope = api.patch(&path, account.person(), wrong).await.error(StatusCode::BAD_REQUEST, "VALIDATION_ERROR");
+    let named: Vec<_> = envelope["errors"].as_object().unwrap().keys().cloned().collect();
+    let expected = [
+        "name",
+        "pacing.firstContactPauseSeconds",
+        "pacing.firstContactPausedUntil",
+        "pacing.firstContactPerMinute",
+        "pacing.jitterMs",
+        "pacing.perDay",
+        "pacing.perMinute",
+    ];
+    assert_eq!(named, expected);
+    assert_eq!(envelope["errors"]["pacing.perMinute"], "Must be a whole number from 0 to 10000000");
+    assert_eq!(api.get(&path, account.person()).await.data(StatusCode::OK), before);
+    let number = api.patch(&path, account.person(), json!({ "pacing": 20 })).await;
+    assert_eq!(number.field_error("pacing"), "Must be an object");
+}

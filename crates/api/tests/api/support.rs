@@ -114,6 +114,12 @@ impl Api {
         self.send(request).await
     }
 
+    pub async fn patch(&self, path: &str, credential: Credential<'_>, body: Value) -> Answer {
+        let mut request = request(Method::PATCH, path, credential, Body::from(body.to_string()));
+        request.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+        self.send(request).await
+    }
+
     /// Registers a tenant; gives it a key and a sandbox session.
     pub async fn account(&self) -> Account {
         let number = self.accounts.fetch_add(1, Ordering::Relaxed);

@@ -11,7 +11,10 @@ use waypost_engine::{EngineEvent, Link};
 
 use crate::{
     live::OnDemand,
-    loops::{dispatch::Outbox, record::Ledger},
+    loops::{
+        dispatch::{Outbox, Pace},
+        record::Ledger,
+    },
     sessions::{Qr, State},
 };
 
@@ -24,7 +27,6 @@ pub(crate) struct LiveSession {
     pub(crate) id: SessionId,
     pub(crate) tenant_id: TenantId,
     pub(crate) engine: EngineKind,
-    pub(crate) name: String,
     /// Held by whoever takes a step with the session, so that steps on one session come one after another. Steps on
     /// different sessions never wait for each other.
     pub(crate) steps: tokio::sync::Mutex<()>,
@@ -36,11 +38,13 @@ pub(crate) struct LiveSession {
     pub(crate) receipts: Ledger,
     live: watch::Sender<Live>,
     outbox: Mutex<Outbox>,
+    pace: Mutex<Pace>,
     state_events: Mutex<VecDeque<(u64, EngineEvent)>>,
 }
 
 /// What changes while a session lives.
 pub(crate) struct Live {
+    pub(crate) name: String,
     pub(crate) state: State,
     pub(crate) phone_number: Option<PhoneNumber>,
     /// The code that waits to be scanned.
@@ -84,12 +88,12 @@ impl LiveSession {
             id: row.id,
             tenant_id: row.tenant_id,
             engine: row.engine,
-            name: row.name,
             steps: tokio::sync::Mutex::new(()),
             dispatch: OnDemand::default(),
             state_writer: OnDemand::default(),
             receipts: Ledger::default(),
             live: watch::Sender::new(Live {
+                name: row.name,
                 state: State { status: row.status, linked: row.linked, wanted: row.wanted, last_error: row.last_error },
                 phone_number: row.phone_number,
                 qr: None,
@@ -100,6 +104,7 @@ impl LiveSession {
                 gone: false,
             }),
             outbox: Mutex::default(),
+            pace: Mutex::new(Pace::new(row.pacing, row.first_contact_pause)),
             state_events: Mutex::default(),
         }
     }
@@ -159,6 +164,11 @@ impl LiveSession {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How fast messages may go. Never held across an await. Who needs the outbox too takes that first.
+    pub(crate) fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts a state event of link `number` in line to be written.
     pub(crate) fn push_state_event(&self, number: u64, event: EngineEvent) {
         let mut events = self.state_events.lock().unwrap_or_else(PoisonError::into_inner);
@@ -193,6 +203,8 @@ pub(crate) fn a_row(env: &waypost_domain::Env) -> Session {
         push_name: None,
         last_error: None,
         connected_at: None,
+        pacing: waypost_domain::PacingChoice::default(),
+        first_contact_pause: None,
         created_at: env.now(),
         updated_at: env.now(),
     }

@@ -149,6 +149,9 @@ impl Gateway {
     pub(super) fn view_of(&self, row: Session) -> SessionView {
         let now = self.inner.env.now();
         let qr = self.inner.sessions.get(row.id).and_then(|session| session.qr(now));
-        SessionView { session: row, qr }
+        let pacing = row.pacing.over(self.inner.default_pacing(row.engine));
+        // A session that is not paced does not keep to a pause either.
+        let first_contact_pause = row.first_contact_pause.clone().filter(|pause| pause.until > now && !pacing.is_off());
+        SessionView { session: row, qr, pacing, first_contact_pause }
     }
 }

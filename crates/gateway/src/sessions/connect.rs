@@ -100,7 +100,7 @@ impl Inner {
             let spec = SessionSpec {
                 id: session.id,
                 tenant_id: session.tenant_id,
-                name: session.name.clone(),
+                name: live.name.clone(),
                 phone_number: live.phone_number.clone(),
                 linked: live.state.linked,
             };

@@ -42,6 +42,6 @@ impl Gateway {
             .await?;
         tracing::info!(tenant.id = %tenant, session.id = %session.id, engine = engine.as_str(), "a session was created");
         inner.sessions.remember(session.clone());
-        Ok(SessionView { session, qr: None })
+        Ok(self.view_of(session))
     }
 }

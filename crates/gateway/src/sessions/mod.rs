@@ -1,4 +1,4 @@
-//! Sessions: create, list, get, connect, QR, pairing code, status, disconnect, logout, delete.
+//! Sessions: create, list, get, update, connect, QR, pairing code, status, disconnect, logout, delete.
 //!
 //! Steps on one session come one after another ([`crate::live::LiveSession::steps`]); where each leads is the state
 //! machine's to say ([`machine`]); the row changes before memory does ([`change`]).
@@ -15,10 +15,13 @@ mod machine;
 mod pairing_code;
 mod qr;
 mod status;
+mod update;
 
-use waypost_domain::{Session, Timestamp};
+use waypost_domain::{FirstContactPause, Pacing, Session, Timestamp};
 
 pub(crate) use change::{Account, Details};
+pub use update::{PacingUpdate, SessionUpdate};
+
 pub(crate) use machine::{Input, Refusal, State};
 
 /// A QR code to scan.
@@ -37,4 +40,8 @@ pub struct SessionView {
     pub session: Session,
     /// The QR code that waits now.
     pub qr: Option<Qr>,
+    /// The pace in force.
+    pub pacing: Pacing,
+    /// The pause of first contacts, while there is one.
+    pub first_contact_pause: Option<FirstContactPause>,
 }

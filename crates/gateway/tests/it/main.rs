@@ -10,6 +10,7 @@ mod life;
 mod model;
 mod network;
 mod order;
+mod pacing;
 mod restart;
 mod sessions;
 mod stopping;

@@ -43,7 +43,11 @@ impl World {
     }
 
     pub async fn with(config: GatewayConfig) -> Self {
-        let env = Env::system();
+        Self::in_time(config, Env::system()).await
+    }
+
+    /// Whose time is `env`'s.
+    pub async fn in_time(config: GatewayConfig, env: Env) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder, &env).await;
         let network = Network::new(env.clone());

@@ -12,6 +12,7 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use axum::http::{HeaderName, HeaderValue};
 use secrecy::SecretString;
 use waypost_api::ApiConfig;
+use waypost_domain::Pacing;
 use waypost_engine::sandbox::SandboxDelays;
 use waypost_engine_whatsapp::WhatsappConfig;
 use waypost_gateway::GatewayConfig;
@@ -96,6 +97,7 @@ impl Config {
                 ack_timeout: layers.get("ack_timeout", values::lasting)?,
                 send_attempts: count("send_attempts", 1, 100)?,
                 message_expiry: Some(layers.get("message_expiry", values::duration)?).filter(|life| !life.is_zero()),
+                pacing: pacing(layers)?,
                 max_sessions_per_tenant: Some(count("max_sessions_per_tenant", 0, u32::MAX)?).filter(|most| *most > 0),
                 session_logins_per_second: count("logins_per_second", 1, 10_000)?,
                 operator_token: layers.get_set("operator_token", operator_token)?,
@@ -125,6 +127,35 @@ impl Config {
             },
         })
     }
+}
+
+fn pacing(layers: &Layers) -> Result<Pacing, ConfigError> {
+    let limit = |key| layers.get(key, |text| values::number(text, 0, 10_000_000));
+    let time = |key, unit: Duration, most: Duration| {
+        layers.get(key, |text| {
+            let found = values::duration(text).map(|found| u32::try_from(found.as_millis() / unit.as_millis()));
+            let most = u32::try_from(most.as_millis() / unit.as_millis()).unwrap_or(u32::MAX);
+            let within = found?.ok().filter(|found| *found <= most);
+            within.ok_or_else(|| format!("must be {} s at most", unit.as_secs_f64() * f64::from(most)))
+        })
+    };
+    let written = Pacing {
+        per_minute: limit("pacing_per_minute")?,
+        per_day: limit("pacing_per_day")?,
+        first_contact_per_minute: limit("pacing_first_contact_per_minute")?,
+        first_contact_per_day: limit("pacing_first_contact_per_day")?,
+        jitter_ms: time("pacing_jitter", Duration::from_millis(1), Duration::from_mins(10))?,
+        first_contact_pause_secs: time(
+            "pacing_first_contact_pause",
+            Duration::from_secs(1),
+            Duration::from_hours(7 * 24),
+        )?,
+    };
+    layers.get("pacing", |text| match text {
+        "gentle" => Ok(written),
+        "off" => Ok(Pacing::OFF),
+        _ => Err("must be gentle or off".to_owned()),
+    })
 }
 
 fn sandbox(layers: &Layers) -> Result<SandboxDelays, ConfigError> {

@@ -90,6 +90,18 @@ pub const SETTINGS: &[Setting] = &[
         "How long after its accept or its sendAt a message expires that has no expiresAt; 0s for never",
     ),
     plain("logins_per_second", "NUMBER", "20", "Sessions that begin to log in each second after a start or an outage"),
+    plain("pacing", "MODE", "gentle", "Pace of WhatsApp sessions: gentle (the numbers that follow), or off"),
+    plain("pacing_per_minute", "NUMBER", "20", "Pace: messages of a session in any 60 seconds; 0 for no limit"),
+    plain("pacing_per_day", "NUMBER", "1000", "Pace: in any 24 hours"),
+    plain("pacing_first_contact_per_minute", "NUMBER", "5", "Pace: to people it never talked to, in any 60 seconds"),
+    plain("pacing_first_contact_per_day", "NUMBER", "50", "Pace: to people it never talked to, in any 24 hours"),
+    plain("pacing_jitter", "DURATION", "2s", "Pace: between two messages a random pause, of a quarter to all of this"),
+    plain(
+        "pacing_first_contact_pause",
+        "DURATION",
+        "1h",
+        "Pace: how long first contacts wait after WhatsApp refused one; again: twice as long, up to 24 times",
+    ),
     plain("whatsapp_version", "VERSION", "", "WhatsApp Web's version, such as 2.3000.1023456789; unset: looked up"),
     #[cfg(feature = "wire-sim")]
     WHATSAPP_URL,

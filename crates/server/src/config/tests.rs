@@ -57,6 +57,7 @@ fn without_any_setting_the_defaults_of_the_contract_hold() {
     assert_eq!(config.gateway.send_attempts, GatewayConfig::default().send_attempts);
     assert_eq!(config.gateway.message_expiry, GatewayConfig::default().message_expiry);
     assert_eq!(config.gateway.max_sessions_per_tenant, None);
+    assert_eq!(config.gateway.pacing, waypost_domain::Pacing::GENTLE);
     assert_eq!(config.sandbox, SandboxDelays::default());
     assert_eq!(config.api.requests_per_minute, ApiConfig::default().requests_per_minute);
     assert_eq!(config.api.client_address_header, None);
@@ -103,6 +104,9 @@ fn an_empty_value_counts_as_none() {
 #[case("WAYPOST_WHATSAPP_VERSION", "new", "three numbers")]
 #[case("WAYPOST_CORS_ORIGINS", "https://a.example, b.example", "web origins")]
 #[case("WAYPOST_CLIENT_ADDRESS_HEADER", "two words", "name of an HTTP header")]
+#[case("WAYPOST_PACING", "fast", "gentle or off")]
+#[case("WAYPOST_PACING_PER_MINUTE", "-1", "from 0 to 10000000")]
+#[case("WAYPOST_PACING_JITTER", "1h", "600 s at most")]
 #[case("WAYPOST_LOG_FORMAT", "xml", "text or json")]
 #[case("WAYPOST_LOG_LEVEL", "=====", "must be a level")]
 fn a_wrong_value_is_refused_and_the_refusal_says_where_it_stands_without_repeating_it(
@@ -148,6 +152,14 @@ fn a_key_may_not_be_given_twice() {
     let key = "ab".repeat(32);
     let written = Written::default().env("WAYPOST_MASTER_KEY", &key).env("WAYPOST_MASTER_KEY_FILE", "/k");
     assert!(written.refusal().contains("set one of them"));
+}
+
+#[test]
+fn the_pace_is_set_number_by_number_or_switched_off_at_once() {
+    let written = Written::default().env("WAYPOST_PACING_PER_DAY", "7").env("WAYPOST_PACING_JITTER", "0ms");
+    let expected = waypost_domain::Pacing { per_day: 7, jitter_ms: 0, ..waypost_domain::Pacing::GENTLE };
+    assert_eq!(written.config().unwrap().gateway.pacing, expected);
+    assert!(written.env("WAYPOST_PACING", "off").config().unwrap().gateway.pacing.is_off());
 }
 
 #[test]

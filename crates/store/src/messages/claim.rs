@@ -11,7 +11,11 @@ use crate::{
 };
 
 const TABLE: &str = "messages";
-const COLUMNS: &str = "seq, id, tenant_id, wa_id, remote_jid, content, expires_at";
+pub(super) const COLUMNS: &str = "seq, id, tenant_id, wa_id, remote_jid, content, expires_at";
+
+/// What a claim does to a row; $1 is the time, $2 the step for the timeline. Whatever its lane was, it has none now.
+pub(super) const CLAIMED: &str =
+    "SET status = 'sending', on_wire = TRUE, lane = 0, updated_at = $1, timeline = timeline || $2";
 
 /// What to claim.
 #[derive(Debug)]
@@ -44,10 +48,10 @@ pub(crate) async fn claim(tx: &Tx, requests: Vec<&mut Pending<Claim, Vec<OutboxM
 async fn claim_one(tx: &Tx, claim: &Claim) -> Result<Vec<OutboxMessage>, StoreError> {
     let step = TimelineEntry { status: MessageStatus::Sending, at: claim.now, reason: None };
     let mut values: Vec<Value> = vec![
-        claim.session.as_uuid().into(),
-        i64::from(claim.limit).into(),
         claim.now.as_millis().into(),
         step_line(&step).into(),
+        claim.session.as_uuid().into(),
+        i64::from(claim.limit).into(),
     ];
     values.extend(claim.busy.iter().map(|chat| chat.as_str().into()));
     let rows = tx.all(claim_sql(claim.busy.len()), values).await?;
@@ -61,11 +65,10 @@ async fn claim_one(tx: &Tx, claim: &Claim) -> Result<Vec<OutboxMessage>, StoreEr
 pub(super) fn claim_sql(busy: usize) -> String {
     let not_busy = if busy == 0 { String::new() } else { format!("AND remote_jid NOT IN ({})", sql::list(5, busy)) };
     format!(
-        "UPDATE messages SET status = 'sending', on_wire = TRUE, updated_at = $3, timeline = timeline || $4
-         WHERE status = 'queued' AND seq IN (
-             SELECT seq FROM messages WHERE session_id = $1 AND status = 'queued' AND {OPEN} {not_busy}
-             AND (expires_at IS NULL OR expires_at > $3)
-             ORDER BY seq LIMIT $2
+        "UPDATE messages {CLAIMED} WHERE status = 'queued' AND seq IN (
+             SELECT seq FROM messages WHERE session_id = $3 AND status = 'queued' AND lane = 0 AND {OPEN} {not_busy}
+             AND (expires_at IS NULL OR expires_at > $1)
+             ORDER BY seq LIMIT $4
          ) RETURNING {COLUMNS}"
     )
 }
@@ -79,10 +82,13 @@ pub(super) async fn sending(
 }
 
 pub(super) fn sending_sql() -> String {
-    format!("SELECT {COLUMNS} FROM messages WHERE session_id = $1 AND status = 'sending' AND {OPEN} ORDER BY seq")
+    format!(
+        "SELECT {COLUMNS} FROM messages WHERE session_id = $1 AND status = 'sending' AND lane = 0 AND {OPEN}
+         ORDER BY seq"
+    )
 }
 
-fn outbox_message(row: &Row) -> Result<OutboxMessage, StoreError> {
+pub(super) fn outbox_message(row: &Row) -> Result<OutboxMessage, StoreError> {
     let content: String = row.get(TABLE, 5)?;
     Ok(OutboxMessage {
         seq: row.get(TABLE, 0)?,
@@ -92,6 +98,7 @@ fn outbox_message(row: &Row) -> Result<OutboxMessage, StoreError> {
         remote_jid: row.name(TABLE, 4, |jid| jid.parse().ok())?,
         content: sql::from_json(TABLE, &content)?,
         expires_at: row.optional_time(TABLE, 6)?,
+        first_contact: false,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use waypost_domain::Env;
 
-use super::{advance, claim, expiry, list, record, schedule};
+use super::{advance, claim, expiry, lanes, list, record, schedule};
 use crate::{MasterKey, Store, StoreConfig};
 
 #[tokio::test]
@@ -16,10 +16,16 @@ async fn every_statement_of_the_hot_path_goes_by_an_index() {
     let store = Store::open(&config, Env::system()).await.unwrap();
     let by_rowid = "messages USING INTEGER PRIMARY KEY";
     for (sql, expected) in [
-        (claim::claim_sql(0), "SEARCH messages USING COVERING INDEX messages_open (session_id=? AND status=?)"),
-        (claim::claim_sql(4), "SEARCH messages USING COVERING INDEX messages_open (session_id=? AND status=?)"),
+        (
+            claim::claim_sql(0),
+            "SEARCH messages USING COVERING INDEX messages_open (session_id=? AND status=? AND lane=?)",
+        ),
+        (
+            claim::claim_sql(4),
+            "SEARCH messages USING COVERING INDEX messages_open (session_id=? AND status=? AND lane=?)",
+        ),
         (claim::claim_sql(4), by_rowid),
-        (claim::sending_sql(), "SEARCH messages USING INDEX messages_open (session_id=? AND status=?)"),
+        (claim::sending_sql(), "SEARCH messages USING INDEX messages_open (session_id=? AND status=? AND lane=?)"),
         (record::by_id_sql(8), "SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)"),
         (record::by_wire_sql(8), "SEARCH m USING INDEX messages_on_wire (session_id=? AND wa_id=?)"),
         (advance::update_sql(8), by_rowid),
@@ -28,6 +34,24 @@ async fn every_statement_of_the_hot_path_goes_by_an_index() {
         (schedule::next_sql().to_owned(), "SCAN messages USING COVERING INDEX messages_scheduled"),
         (expiry::next_sql(), "messages USING COVERING INDEX messages_open"),
         (expiry::find_sql(), "SCAN messages USING COVERING INDEX messages_open"),
+        (
+            lanes::look_sql(0, 4),
+            "SEARCH messages USING COVERING INDEX messages_open (session_id=? AND status=? AND lane=?)",
+        ),
+        (
+            lanes::look_sql(1, 0),
+            "SEARCH messages USING COVERING INDEX messages_open (session_id=? AND status=? AND lane=?)",
+        ),
+        (
+            lanes::waiting_chats_sql(8),
+            "SEARCH messages USING COVERING INDEX messages_of_strangers (session_id=? AND remote_jid=?)",
+        ),
+        (lanes::met_sql(8), "SEARCH m USING INDEX messages_of_chat (tenant_id=? AND remote_jid=?)"),
+        (lanes::met_strangers_sql(), "SEARCH m USING INDEX messages_of_chat (tenant_id=? AND remote_jid=?)"),
+        (lanes::met_strangers_sql(), "SEARCH w USING COVERING INDEX messages_of_strangers (session_id=?)"),
+        (lanes::leave_lane_sql(8), "messages_of_strangers (session_id=? AND remote_jid=?)"),
+        (lanes::leave_lanes_sql().to_owned(), "messages_of_strangers (session_id=?)"),
+        (lanes::any_stranger_sql().to_owned(), "messages_of_strangers (session_id=?)"),
         (list::queued_sql(), "SCAN messages USING COVERING INDEX messages_open"),
     ] {
         let plan = store.read().all(format!("EXPLAIN QUERY PLAN {sql}"), Vec::new()).await.unwrap();

@@ -17,6 +17,7 @@ mod keys;
 mod lists;
 mod messages;
 mod opening;
+mod pacing;
 mod schedule;
 mod sessions;
 mod settings;

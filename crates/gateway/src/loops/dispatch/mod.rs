@@ -14,8 +14,13 @@
 //! - `Reject`, `SessionGone`: `failed` with its code.
 //! - `Park`, or the connection is gone: what never left goes back to `queued`; what left and is unanswered stays
 //!   `sending`. On the next connection, in this process or the next, `sending` rows go out first, under their ids.
+//!
+//! A session that is paced ([`pacer`]) claims only what may go now, and counts on disk what goes ([`paced`]).
 
 pub(crate) mod outbox;
+pub(crate) mod pace;
+mod paced;
+mod pacer;
 mod send;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -26,12 +31,14 @@ use futures::{
     stream::FuturesUnordered,
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use waypost_domain::{Failure, FailureCode, MessageStatus, StatusChange};
+use waypost_domain::{Failure, FailureCode, MessageStatus, StatusChange, Timestamp};
 use waypost_store::{Evidence, MessageRef, OutboxMessage, StoreError};
 
 pub(crate) use outbox::Outbox;
 use outbox::{Item, Limits};
-use send::{Outcome, send};
+pub(crate) use pace::Pace;
+use paced::{Allowance, Sent, hand_over};
+use send::Outcome;
 
 use crate::{
     GatewayConfig, Inner,
@@ -52,7 +59,18 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// How long a dispatcher waits for acknowledgements when the process stops.
 const LAST_ACKS: Duration = Duration::from_secs(2);
 
-type Claim = Pin<Box<dyn Future<Output = Result<Vec<OutboxMessage>, StoreError>> + Send>>;
+type Claim = Pin<Box<dyn Future<Output = Result<Claimed, StoreError>> + Send>>;
+
+/// What a claim brought.
+struct Claimed {
+    messages: Vec<OutboxMessage>,
+    /// It may have left some behind.
+    more: bool,
+    /// First contacts wait that it did not take.
+    first_contacts_wait: bool,
+    /// When the messages were counted as sent, where somebody counts.
+    counted: Option<Timestamp>,
+}
 
 /// Makes sure that the session's dispatcher looks at its queue.
 pub(crate) fn wake(inner: &Arc<Inner>, session: &Arc<LiveSession>) {
@@ -89,8 +107,8 @@ struct Dispatcher<'a> {
     pauses: u32,
     /// Whether the queue may hold rows to claim.
     more: bool,
-    /// The limit of the last claim.
-    claimed_at_most: usize,
+    /// Whether first contacts wait in their lane.
+    first_contacts_wait: bool,
     /// When chats may next be left out of a claim.
     busy_claim_at: Instant,
 }
@@ -98,7 +116,8 @@ struct Dispatcher<'a> {
 impl<'a> Dispatcher<'a> {
     fn new(inner: &'a Arc<Inner>, session: &'a Arc<LiveSession>) -> Self {
         let limits = Limits { ack_timeout: inner.config.ack_timeout, send_attempts: inner.config.send_attempts.max(1) };
-        Self { inner, session, limits, pauses: 0, more: true, claimed_at_most: 0, busy_claim_at: Instant::now() }
+        let busy_claim_at = Instant::now();
+        Self { inner, session, limits, pauses: 0, more: true, first_contacts_wait: false, busy_claim_at }
     }
 
     async fn run(mut self) {
@@ -130,6 +149,9 @@ impl<'a> Dispatcher<'a> {
 
     /// Carries messages over one connection, until there are none or the connection ends.
     async fn serve(&mut self, connection: &Connection) -> End {
+        if !self.prepare().await {
+            return End::Paused;
+        }
         let loaded = self.session.outbox().loaded_for() == Some(connection.number);
         if !loaded && !self.load(connection).await {
             return End::Paused;
@@ -140,23 +162,25 @@ impl<'a> Dispatcher<'a> {
             if !self.session.is_on(connection) || self.inner.stopping.is_cancelled() {
                 break End::Gone;
             }
+            if !(self.prepare().await && self.do_chores().await) {
+                break End::Paused;
+            }
             self.more |= self.session.dispatch.take();
             let exhausted = self.session.outbox().overdue(Instant::now(), self.limits);
             self.fail_unanswered(exhausted).await;
             // Before anything is handed over: nothing leaves after its time.
             let expired = self.session.outbox().expired(self.inner.env.now());
             self.fail_expired(expired).await;
-            let (deadline, empty) = {
+            self.take_back().await;
+            self.session.outbox().back_on(Instant::now());
+            let (inner, session) = (self.inner, self.session);
+            let held_up = self.hand_out(&mut sends, |item, lane| hand_over(inner, session, connection, item, lane));
+            let (mut deadline, empty) = {
                 let mut outbox = self.session.outbox();
-                outbox.back_on(Instant::now());
-                while let Some(item) = outbox.next() {
-                    sends.push(send(self.inner, self.session, connection, item));
-                }
                 self.more |= outbox.take_freed();
                 let expiry = outbox.first_expiry().map(|at| Instant::now() + at.since(self.inner.env.now()).min(FAR));
-                (outbox.next_deadline().into_iter().chain(expiry).min(), outbox.is_empty())
+                (outbox.next_deadline().into_iter().chain(expiry).chain(held_up).min(), outbox.is_empty())
             };
-            let mut deadline = deadline;
             if claim.is_terminated() {
                 let (next, later) = self.claim();
                 if let Some(next) = next {
@@ -164,7 +188,8 @@ impl<'a> Dispatcher<'a> {
                 }
                 deadline = deadline.into_iter().chain(later).min();
             }
-            if empty && sends.is_empty() && claim.is_terminated() && !self.more {
+            let queue_is_empty = !self.more && !self.first_contacts_wait;
+            if empty && sends.is_empty() && claim.is_terminated() && queue_is_empty {
                 break End::Idle;
             }
             tokio::select! {
@@ -202,7 +227,14 @@ impl<'a> Dispatcher<'a> {
     async fn load(&mut self, connection: &Connection) -> bool {
         // What the network said before must be on disk first, or answered messages would go out again.
         self.inner.recorder.flush().await;
-        match self.inner.store.sending_system(self.session.id).await {
+        let is_paced = self.session.pace().paced().is_some();
+        let (store, session) = (&self.inner.store, self.session);
+        let rows = if is_paced {
+            store.sending_paced_system(session.tenant_id, session.id).await
+        } else {
+            store.sending_system(session.id).await
+        };
+        match rows {
             Ok(rows) => {
                 let exhausted = self.session.outbox().add_again(connection.number, rows);
                 self.fail_unanswered(exhausted).await;
@@ -217,7 +249,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Starts a claim, where there is room and may be something to claim; else says when to look again.
     fn claim(&mut self) -> (Option<Claim>, Option<Instant>) {
-        if !self.more {
+        if !self.more && !self.first_contacts_wait {
             return (None, None);
         }
         let (room, busy) = {
@@ -227,6 +259,10 @@ impl<'a> Dispatcher<'a> {
         if room == 0 {
             return (None, None);
         }
+        let allowance = match self.allowance() {
+            Allowance::Later(at) => return (None, at),
+            allowance => allowance,
+        };
         let now = Instant::now();
         if !busy.is_empty() {
             if self.busy_claim_at > now {
@@ -235,19 +271,28 @@ impl<'a> Dispatcher<'a> {
             self.busy_claim_at = now + BUSY_CLAIM_PAUSE;
         }
         self.more = false;
-        self.claimed_at_most = room;
-        let (store, session, at) = (self.inner.store.clone(), self.session.id, self.inner.env.now());
+        self.first_contacts_wait = false;
         let limit = u32::try_from(room).expect("the room is small");
-        (Some(Box::pin(async move { store.claim_queued_system(session, &busy, limit, at).await })), None)
+        if let Allowance::Messages { known, first, stamp } = allowance {
+            return (Some(self.claim_paced(limit.min(known), first, busy, stamp)), None);
+        }
+        let (store, session, at) = (self.inner.store.clone(), self.session.id, self.inner.env.now());
+        let claim = async move {
+            let messages = store.claim_queued_system(session, &busy, limit, at).await?;
+            // A full claim may have left some behind.
+            let more = messages.len() >= room;
+            Ok(Claimed { messages, more, first_contacts_wait: false, counted: None })
+        };
+        (Some(Box::pin(claim)), None)
     }
 
     /// Takes in what a claim brought. `false` where the database failed.
-    fn take_in(&mut self, claimed: Result<Vec<OutboxMessage>, StoreError>) -> bool {
+    fn take_in(&mut self, claimed: Result<Claimed, StoreError>) -> bool {
         match claimed {
-            Ok(rows) => {
-                // A full claim may have left some behind.
-                self.more |= rows.len() >= self.claimed_at_most;
-                self.session.outbox().add(rows);
+            Ok(claimed) => {
+                self.more |= claimed.more;
+                self.first_contacts_wait = claimed.first_contacts_wait;
+                self.session.outbox().add(claimed.messages, claimed.counted);
                 true
             }
             Err(error) => {
@@ -258,7 +303,10 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Puts a message where its send call leaves it. `true` where the link cannot take messages now.
-    fn conclude(&mut self, outcome: Outcome) -> bool {
+    fn conclude(&mut self, (lane, outcome): Sent) -> bool {
+        if let (Some(lane), Some(paced)) = (lane, self.session.pace().paced()) {
+            paced.done(lane, &self.inner.env);
+        }
         let mut outbox = self.session.outbox();
         match outcome {
             Outcome::Sent(item) => {
@@ -297,6 +345,8 @@ impl<'a> Dispatcher<'a> {
             reason: None,
         });
         self.inner.recorder.commit(self.session, back.collect()).await;
+        // What fails here is done on the next connection.
+        self.do_chores().await;
     }
 
     /// Waits a while on a connection that takes nothing, or for the next connection.

@@ -7,7 +7,9 @@
 //! - a message goes out again only under its own id, and only so often: [`Limits::send_attempts`] times without an
 //!   answer on a connection that lived, [`MAX_SENDS`] times in all (promise 3);
 //! - what has expired is handed out no more ([`Outbox::expired`]);
-//! - it stays bounded: [`MAX_UNSENT`] messages to be sent, [`WINDOW`] sent and unanswered (promise 11).
+//! - it stays bounded: [`MAX_UNSENT`] messages to be sent, [`WINDOW`] sent and unanswered (promise 11);
+//! - in a paced session a message is handed out only when the pacer lets it go, and one that may not holds up no other
+//!   chat ([`Outbox::next_if`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -55,6 +57,10 @@ pub(crate) struct Item {
     expires_at: Option<Timestamp>,
     pub(crate) outgoing: Outgoing,
     pub(crate) tries: Tries,
+    /// Whether it goes to somebody whom the session does not know; said of paced sessions only.
+    pub(crate) first_contact: bool,
+    /// When its claim counted it as sent; `None` once it was handed out, or where nobody counts.
+    pub(crate) counted: Option<Timestamp>,
 }
 
 /// How often a message was tried.
@@ -85,6 +91,8 @@ pub(crate) struct Outbox {
     sending: usize,
     /// Of messages sent on an earlier connection and not settled.
     earlier_tries: HashMap<WaMessageId, Tries>,
+    /// First contacts that are not settled, with their chats.
+    strangers: HashMap<WaMessageId, Jid>,
     /// A chat that was left out of claims is no longer.
     freed: bool,
     /// No message that waits expires before.
@@ -131,11 +139,11 @@ impl Outbox {
         self.loaded_for
     }
 
-    /// Takes in messages freshly claimed, oldest first.
-    pub(crate) fn add(&mut self, messages: Vec<OutboxMessage>) {
+    /// Takes in messages freshly claimed, oldest first. `counted` is when the claim counted them as sent, if it did.
+    pub(crate) fn add(&mut self, messages: Vec<OutboxMessage>, counted: Option<Timestamp>) {
         for message in messages {
             if !self.known.contains_key(&message.wa_id) {
-                self.insert(Item::from(message));
+                self.insert(Item { counted, ..Item::from(message) });
             }
         }
     }
@@ -165,12 +173,25 @@ impl Outbox {
 
     /// The next message to hand over; it is then in a send call.
     pub(crate) fn next(&mut self) -> Option<Item> {
-        while self.sending < MAX_CHATS && self.unacked.len() + self.sending < WINDOW {
+        self.next_if(|_| true)
+    }
+
+    /// The next message to hand over that may go; it is then in a send call. Those that may not keep their turn.
+    pub(crate) fn next_if(&mut self, mut may_go: impl FnMut(&Item) -> bool) -> Option<Item> {
+        let mut passed_over = 0;
+        while self.sending < MAX_CHATS && self.unacked.len() + self.sending < WINDOW && passed_over < self.turn.len() {
             let jid = self.turn.pop_front()?;
             // All that a chat in turn had may have expired.
             let Some(chat) = self.chats.get_mut(&jid) else { continue };
             chat.in_turn = false;
             if !chat.is_ready() {
+                continue;
+            }
+            let first = chat.queue.front().expect("a chat that is ready has messages");
+            if self.known.get(&first.outgoing.wa_id) != Some(&Place::Settled) && !may_go(first) {
+                chat.in_turn = true;
+                self.turn.push_back(jid);
+                passed_over += 1;
                 continue;
             }
             let was_busy = chat.is_busy();
@@ -361,8 +382,53 @@ impl Outbox {
         never_sent
     }
 
+    /// Takes out the messages that wait to be handed out and that `hopeless` says will not be for long.
+    #[must_use]
+    pub(crate) fn take_waiting(&mut self, hopeless: impl Fn(&Item) -> bool) -> Vec<Item> {
+        let mut taken = Vec::new();
+        for chat in self.chats.values_mut() {
+            let (out, stay): (VecDeque<_>, _) = std::mem::take(&mut chat.queue).into_iter().partition(&hopeless);
+            chat.queue = stay;
+            taken.extend(out);
+        }
+        self.unsent -= taken.len();
+        for item in &taken {
+            self.forget(item);
+        }
+        self.turn.retain(|jid| self.chats.contains_key(jid));
+        taken
+    }
+
+    /// The messages that are next in their chats and whose chats have their turn.
+    pub(crate) fn in_turn(&self) -> impl Iterator<Item = &Item> {
+        self.turn.iter().filter_map(|jid| self.chats.get(jid)?.queue.front())
+    }
+
+    /// The chats whose first contact is not settled.
+    pub(crate) fn strangers(&self) -> Vec<Jid> {
+        self.strangers.values().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The chat of a message that is a first contact and not settled.
+    pub(crate) fn stranger(&self, wa_id: &WaMessageId) -> Option<Jid> {
+        self.strangers.get(wa_id).cloned()
+    }
+
+    /// The session knows this chat now: what waits for it is no first contact any more.
+    pub(crate) fn met(&mut self, jid: &Jid) {
+        if let Some(chat) = self.chats.get_mut(jid) {
+            for item in &mut chat.queue {
+                item.first_contact = false;
+            }
+        }
+        self.freed |= self.strangers.extract_if(|_, chat| chat == jid).count() > 0;
+    }
+
     /// Puts a message in its chat's queue, in the order of acceptance.
     fn insert(&mut self, item: Item) {
+        if item.first_contact {
+            self.strangers.insert(item.outgoing.wa_id.clone(), item.outgoing.to.clone());
+        }
         self.known.insert(item.outgoing.wa_id.clone(), Place::Waiting);
         let jid = item.outgoing.to.clone();
         let queue = &mut self.chats.entry(jid.clone()).or_default().queue;
@@ -405,6 +471,7 @@ impl Outbox {
 
     fn forget(&mut self, item: &Item) {
         self.known.remove(&item.outgoing.wa_id);
+        self.freed |= self.strangers.remove(&item.outgoing.wa_id).is_some();
         if self.chats.get(&item.outgoing.to).is_some_and(Chat::is_empty) {
             self.chats.remove(&item.outgoing.to);
         }
@@ -419,9 +486,11 @@ impl From<OutboxMessage> for Item {
             expires_at: message.expires_at,
             outgoing: Outgoing { wa_id: message.wa_id, to: message.remote_jid, content: message.content },
             tries: Tries::default(),
+            first_contact: message.first_contact,
+            counted: None,
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

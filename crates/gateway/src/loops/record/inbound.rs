@@ -37,7 +37,15 @@ pub(super) async fn store(inner: &Inner, session: &LiveSession, messages: Vec<In
     if rows.is_empty() {
         return Ok(());
     }
-    inner.store.store_inbound(rows).await.map(|_| ()).map_err(|error| {
+    // Whoever writes is no stranger any more.
+    let chats: Vec<_> =
+        if session.pace().is_off() { Vec::new() } else { rows.iter().map(|row| row.chat.clone()).collect() };
+    let stored = inner.store.store_inbound(rows).await;
+    if stored.is_ok() && !chats.is_empty() {
+        chats.into_iter().for_each(|chat| session.pace().met(chat));
+        session.dispatch.nudge();
+    }
+    stored.map(|_| ()).map_err(|error| {
         tracing::error!(
             tenant.id = %session.tenant_id, session.id = %session.id, %error,
             "messages that came in were not stored; the network is to bring them again",

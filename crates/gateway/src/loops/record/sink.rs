@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
-use waypost_domain::{SessionId, WaMessageId};
+use waypost_domain::{FailureCode, FirstContactPause, SessionId, WaMessageId};
 use waypost_engine::{EngineEvent, EventSink, Inbound, NotStored};
 
 use super::{evidence, inbound, states};
-use crate::{Inner, live::LiveSession};
+use crate::{Inner, live::LiveSession, loops::dispatch};
 
 /// Takes the events of one link. It knows its session, so an event costs no lookup.
 pub(crate) struct Sink {
@@ -27,6 +27,39 @@ impl Sink {
     }
 }
 
+impl Sink {
+    /// The network answered for a message. `true` where the dispatcher has something to do now.
+    fn settle(&self, wa_id: &WaMessageId, taken: bool) -> bool {
+        let (settles, met) = {
+            let mut outbox = self.session.outbox();
+            let met = outbox.stranger(wa_id).filter(|_| taken);
+            let settles = outbox.settle(wa_id);
+            met.iter().for_each(|chat| outbox.met(chat));
+            (settles, met)
+        };
+        let Some(chat) = met else { return settles };
+        let mut pace = self.session.pace();
+        pace.met(chat);
+        pace.welcomed(self.inner.env.now());
+        true
+    }
+
+    /// A refused first contact pauses them all, in a paced session.
+    fn refused(&self, code: FailureCode) {
+        if !FirstContactPause::follows(code) {
+            return;
+        }
+        let Some(pause) = self.session.pace().refused(code, &self.inner.env) else { return };
+        tracing::warn!(
+            tenant.id = %self.session.tenant_id, session.id = %self.session.id, code = code.as_str(),
+            until = %pause.until, "WhatsApp refused a message to somebody new: first contacts pause",
+        );
+        // The dispatcher saves the pause, even where the message was not in its hands any more.
+        let _runtime = self.runtime.enter();
+        dispatch::wake(&self.inner, &self.session);
+    }
+}
+
 #[async_trait]
 impl EventSink for Sink {
     fn post(&self, session: SessionId, event: EngineEvent) {
@@ -41,13 +74,14 @@ impl EventSink for Sink {
         if !self.inner.recorder.post(&self.session, evidence, receipt) {
             return;
         }
-        let settles = {
-            let mut outbox = self.session.outbox();
-            match &event {
-                EngineEvent::Acked { wa_id, .. } | EngineEvent::Refused { wa_id, .. } => outbox.settle(wa_id),
-                EngineEvent::Receipt { wa_ids, .. } => wa_ids.iter().filter(|wa_id| outbox.settle(wa_id)).count() > 0,
-                _ => false,
+        let settles = match &event {
+            EngineEvent::Acked { wa_id, .. } => self.settle(wa_id, true),
+            EngineEvent::Refused { wa_id, code, .. } => {
+                self.refused(*code);
+                self.settle(wa_id, false)
             }
+            EngineEvent::Receipt { wa_ids, .. } => wa_ids.iter().filter(|wa_id| self.settle(wa_id, true)).count() > 0,
+            _ => false,
         };
         if settles {
             self.session.dispatch.nudge();

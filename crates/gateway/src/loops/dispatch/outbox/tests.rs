@@ -9,7 +9,7 @@ fn jid(chat: u8) -> Jid {
     format!("91987654{chat:04}@s.whatsapp.net").parse().unwrap()
 }
 
-fn message(seq: i64, chat: u8) -> OutboxMessage {
+pub(crate) fn message(seq: i64, chat: u8) -> OutboxMessage {
     let env = Env::system();
     OutboxMessage {
         id: env.new_id(),
@@ -19,6 +19,7 @@ fn message(seq: i64, chat: u8) -> OutboxMessage {
         remote_jid: jid(chat),
         content: Content::Text { text: "hi".to_owned() },
         expires_at: None,
+        first_contact: false,
     }
 }
 
@@ -37,7 +38,7 @@ fn seqs(items: &[Item]) -> Vec<i64> {
 #[test]
 fn a_chat_has_one_message_in_a_send_call_and_chats_go_side_by_side() {
     let mut outbox = Outbox::default();
-    outbox.add(messages(&[1, 1, 2, 1, 2]));
+    outbox.add(messages(&[1, 1, 2, 1, 2]), None);
     let mut first = handed_out(&mut outbox);
     assert_eq!(seqs(&first), [0, 2]);
     let now = Instant::now();
@@ -48,7 +49,7 @@ fn a_chat_has_one_message_in_a_send_call_and_chats_go_side_by_side() {
 #[test]
 fn a_failing_chat_holds_up_no_other_and_keeps_its_order() {
     let mut outbox = Outbox::default();
-    outbox.add(messages(&[1, 1, 2]));
+    outbox.add(messages(&[1, 1, 2]), None);
     let now = Instant::now();
     let later = now + Duration::from_secs(1);
     for item in handed_out(&mut outbox) {
@@ -72,7 +73,7 @@ fn what_expires_while_it_waits_is_taken_out_and_the_rest_goes_on() {
         all[index].expires_at = Some(at);
     }
     all[2].expires_at = Some(at.plus(Duration::from_millis(1)));
-    outbox.add(all);
+    outbox.add(all, None);
     let first = outbox.next().unwrap();
     assert_eq!(outbox.first_expiry(), Some(at));
     assert!(outbox.expired(at.minus(Duration::from_millis(1))).is_empty());
@@ -98,7 +99,7 @@ fn what_was_answered_has_not_expired_and_what_was_sent_does_not_go_out_again() {
     for message in &mut all {
         message.expires_at = Some(at);
     }
-    outbox.add(all);
+    outbox.add(all, None);
     let now = Instant::now();
     let items = handed_out(&mut outbox);
     for item in items.clone() {
@@ -116,7 +117,7 @@ fn what_was_answered_has_not_expired_and_what_was_sent_does_not_go_out_again() {
 #[test]
 fn an_unanswered_message_goes_out_again_first_and_fails_after_its_attempts() {
     let mut outbox = Outbox::default();
-    outbox.add(messages(&[1, 1]));
+    outbox.add(messages(&[1, 1]), None);
     let mut now = Instant::now();
     for attempt in 1..=LIMITS.send_attempts {
         let item = outbox.next().unwrap();
@@ -133,7 +134,7 @@ fn an_unanswered_message_goes_out_again_first_and_fails_after_its_attempts() {
 #[test]
 fn an_answer_during_the_send_call_or_the_wait_is_not_forgotten() {
     let mut outbox = Outbox::default();
-    outbox.add(messages(&[1, 2]));
+    outbox.add(messages(&[1, 2]), None);
     let now = Instant::now();
     let mut items = handed_out(&mut outbox);
     let (first, second) = (items.remove(0), items.remove(0));
@@ -152,7 +153,7 @@ fn an_answer_during_the_send_call_or_the_wait_is_not_forgotten() {
 #[test]
 fn what_never_left_goes_back_and_what_left_comes_in_again_with_its_tries() {
     let mut outbox = Outbox::default();
-    outbox.add(messages(&[1, 1]));
+    outbox.add(messages(&[1, 1]), None);
     let now = Instant::now();
     let item = outbox.next().unwrap();
     outbox.sent(item, now, LIMITS);
@@ -167,7 +168,7 @@ fn what_never_left_goes_back_and_what_left_comes_in_again_with_its_tries() {
 #[test]
 fn a_message_that_ends_every_connection_is_sent_so_often_and_no_more() {
     let mut outbox = Outbox::default();
-    outbox.add(messages(&[1]));
+    outbox.add(messages(&[1]), None);
     let mut sends = 0;
     loop {
         let item = outbox.next().unwrap();
@@ -184,7 +185,7 @@ fn a_message_that_ends_every_connection_is_sent_so_often_and_no_more() {
 #[test]
 fn a_chat_that_nobody_answers_leaves_the_window_to_others() {
     let mut outbox = Outbox::default();
-    outbox.add((0..200).map(|seq| message(seq, 1)).collect());
+    outbox.add((0..200).map(|seq| message(seq, 1)).collect(), None);
     let now = Instant::now();
     let mut sent = 0;
     while let Some(item) = outbox.next() {
@@ -192,8 +193,50 @@ fn a_chat_that_nobody_answers_leaves_the_window_to_others() {
         sent += 1;
     }
     assert_eq!(sent, CHAT_WINDOW);
-    outbox.add(vec![message(200, 2)]);
+    outbox.add(vec![message(200, 2)], None);
     assert_eq!(seqs(&handed_out(&mut outbox)), [200]);
+}
+
+#[test]
+fn a_message_that_may_not_go_keeps_its_turn_and_holds_up_no_other_chat() {
+    let mut outbox = Outbox::default();
+    outbox.add(messages(&[1, 2, 1, 3]), None);
+    let not_to_chat_1 = |item: &Item| item.outgoing.to != jid(1);
+    let gone: Vec<_> = std::iter::from_fn(|| outbox.next_if(not_to_chat_1)).collect();
+    assert_eq!(seqs(&gone), [1, 3]);
+    assert!(outbox.next_if(not_to_chat_1).is_none());
+    assert_eq!(seqs(&handed_out(&mut outbox)), [0]);
+}
+
+#[test]
+fn a_stranger_is_one_until_something_of_theirs_is_settled() {
+    let stranger = |seq, chat| OutboxMessage { first_contact: true, ..message(seq, chat) };
+    let mut outbox = Outbox::default();
+    outbox.add(vec![stranger(0, 1), stranger(1, 1), stranger(2, 2)], None);
+    assert_eq!(outbox.strangers(), [jid(1), jid(2)]);
+    let now = Instant::now();
+    let items = handed_out(&mut outbox);
+    for item in items {
+        outbox.sent(item, now, LIMITS);
+    }
+    let met = outbox.stranger(&"3EB00".to_owned().into()).unwrap();
+    outbox.settle(&"3EB00".to_owned().into());
+    outbox.met(&met);
+    assert!(outbox.take_freed());
+    assert_eq!(outbox.strangers(), [jid(2)]);
+    let next = outbox.next().unwrap();
+    assert_eq!((next.seq, next.first_contact), (1, false));
+}
+
+#[test]
+fn what_will_not_go_for_long_is_taken_out_and_the_rest_goes_on() {
+    let mut outbox = Outbox::default();
+    outbox.add(messages(&[1, 2, 1, 3]), None);
+    let taken = outbox.take_waiting(|item| item.outgoing.to == jid(1) || item.outgoing.to == jid(2));
+    assert_eq!(taken.len(), 3);
+    assert_eq!(seqs(&handed_out(&mut outbox)), [3]);
+    outbox.add(vec![message(4, 1)], None);
+    assert_eq!(seqs(&handed_out(&mut outbox)), [4]);
 }
 
 #[test]
@@ -202,7 +245,7 @@ fn stuck_chats_fill_the_room_only_slowly() {
     let (mut seq, mut chats) = (0, 0);
     while outbox.room() > 0 {
         let room = i64::try_from(outbox.room()).unwrap();
-        outbox.add((seq..seq + room).map(|seq| message(seq, chats)).collect());
+        outbox.add((seq..seq + room).map(|seq| message(seq, chats)).collect(), None);
         seq += room;
         chats += 1;
     }
@@ -275,7 +318,7 @@ impl World {
                     let message = message(self.next_seq, chat);
                     self.next_seq += 1;
                     self.open.insert(message.seq, message.clone());
-                    self.outbox.add(vec![message]);
+                    self.outbox.add(vec![message], None);
                 }
             }
             Step::Start => self.start(),
@@ -347,7 +390,7 @@ impl World {
         for item in self.outbox.add_again(self.connection, sending) {
             self.open.remove(&item.seq);
         }
-        self.outbox.add(back);
+        self.outbox.add(back, None);
     }
 
     fn check(&self) {
