@@ -93,6 +93,15 @@ impl Simulator {
         &self.admin
     }
 
+    /// When each text that others sent to the phone of `number` reached the server, in seconds since 1970, and the text.
+    pub async fn arrivals_on_phone(&self, number: &str) -> Vec<(u64, String)> {
+        let inbox = self.admin.get(&format!("/admin/accounts/{number}/inbox")).await.expect(200).body;
+        let chats = inbox["chats"].as_array().into_iter().flatten();
+        let messages = chats.filter_map(|chat| chat["messages"].as_array()).flatten();
+        let of_others = messages.filter(|message| message["fromMe"] == false);
+        of_others.filter_map(|message| Some((message["t"].as_u64()?, message["text"].as_str()?.to_owned()))).collect()
+    }
+
     /// What the simulator printed.
     pub fn log(&self) -> String {
         self.process.log()

@@ -9,6 +9,7 @@ mod life;
 mod linking;
 mod once;
 mod order;
+mod pacing;
 mod restarts;
 mod stage;
 mod texts;

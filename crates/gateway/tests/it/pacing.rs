@@ -1,7 +1,11 @@
 //! A paced session sends no more than it may in any rolling window, over hours, restarts and resends; a refused
 //! stranger holds up strangers alone. Time is the test's: a clock that it moves, waking the dispatcher at each step.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::sleep;
 use waypost_domain::{
@@ -159,11 +163,9 @@ async fn over_hours_resends_and_a_restart_no_rolling_window_holds_more_than_its_
     assert!(resent >= 5, "{resent} were sent again");
 
     let mut by_chat: HashMap<_, Vec<String>> = HashMap::new();
-    for sent in paced.world.network.sent.borrow().iter() {
-        let texts = by_chat.entry(sent.to.clone()).or_default();
-        if texts.last() != Some(&sent.text) {
-            texts.push(sent.text.clone());
-        }
+    let mut seen = HashSet::new();
+    for sent in paced.world.network.sent.borrow().iter().filter(|sent| seen.insert(sent.wa_id.clone())) {
+        by_chat.entry(sent.to.clone()).or_default().push(sent.text.clone());
     }
     for texts in by_chat.values() {
         let order: Vec<u32> = texts.iter().map(|text| text.split('.').next().unwrap().parse().unwrap_or(0)).collect();

@@ -240,10 +240,11 @@ async fn met<C: ConnectionTrait>(
     Ok(met)
 }
 
+/// COALESCE keeps SQLite from walking the session's messages: the chat's are few.
 pub(super) fn met_sql(count: usize) -> String {
     format!(
         "SELECT v.column1 FROM (VALUES {}) AS v WHERE EXISTS (SELECT 1 FROM messages AS m
-         WHERE m.tenant_id = $1 AND m.remote_jid = v.column1 AND m.session_id = $2 AND m.{MET})",
+         WHERE m.tenant_id = $1 AND m.remote_jid = v.column1 AND COALESCE(m.session_id, m.session_id) = $2 AND m.{MET})",
         sql::tuples(3, count, 1)
     )
 }
@@ -286,7 +287,7 @@ pub(super) fn met_strangers_sql() -> String {
     format!(
         "SELECT DISTINCT w.remote_jid FROM messages AS w
          WHERE w.session_id = $1 AND w.lane = 1 AND w.status = 'queued' AND EXISTS (SELECT 1 FROM messages AS m
-         WHERE m.tenant_id = $2 AND m.remote_jid = w.remote_jid AND m.session_id = $1 AND m.{MET}) LIMIT $3"
+         WHERE m.tenant_id = $2 AND m.remote_jid = w.remote_jid AND COALESCE(m.session_id, m.session_id) = $1 AND m.{MET}) LIMIT $3"
     )
 }
 
