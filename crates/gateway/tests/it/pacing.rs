@@ -187,11 +187,11 @@ async fn a_refused_stranger_pauses_strangers_alone_and_the_owner_can_end_it() {
     let refused = paced.send("14155550001", "hello").await;
     let failed = paced.world.until(refused, MessageStatus::Failed).await;
     assert_eq!(failed.failure().unwrap().code, FailureCode::ReachOutLimited);
-    let until = START.plus(Duration::from_secs(600));
+    let until = START.plus(Duration::from_mins(10));
     let stranger = paced.send("14155550002", "hello").await;
     let known = paced.send("919876543210", "hello").await;
     paced.world.until(known, MessageStatus::Sent).await;
-    paced.step(Duration::from_secs(300)).await;
+    paced.step(Duration::from_mins(5)).await;
     assert!(paced.is(stranger, MessageStatus::Queued).await, "where it can be canceled");
     let view = paced.world.gateway.get_session(paced.world.tenant, paced.session).await.unwrap();
     let pause = view.first_contact_pause.unwrap();
@@ -226,13 +226,13 @@ async fn a_pause_ends_by_itself_and_whoever_writes_is_no_stranger_any_more() {
     paced.world.until(refused, MessageStatus::Failed).await;
     let (one, other) = (paced.send("14155550002", "0").await, paced.send("14155550003", "0").await);
     let behind = paced.send("14155550003", "1").await;
-    paced.step(Duration::from_secs(60)).await;
+    paced.step(Duration::from_mins(1)).await;
     assert!(paced.is(one, MessageStatus::Queued).await && paced.is(other, MessageStatus::Queued).await);
     paced.hears_from("14155550003").await;
     paced.world.until(other, MessageStatus::Sent).await;
     paced.world.until(behind, MessageStatus::Sent).await;
     assert!(paced.is(one, MessageStatus::Queued).await);
-    paced.steps_until(Duration::from_secs(600), async || paced.is(one, MessageStatus::Sent).await).await;
+    paced.steps_until(Duration::from_mins(10), async || paced.is(one, MessageStatus::Sent).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,6 +59,7 @@ impl Steady {
 
 /// What a dispatcher has to write before it goes on.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::option_option, reason = "nothing to save, save that there is none, save this one")]
 pub(crate) struct Chores {
     /// The pause is to be saved.
     pub(crate) pause: Option<Option<FirstContactPause>>,

@@ -61,7 +61,7 @@ impl Window {
     const fn new(span: Duration, step: Duration) -> Self {
         Self {
             span,
-            #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "a second or a minute")]
+            #[expect(clippy::cast_possible_truncation, reason = "a second or a minute")]
             step: step.as_millis() as i64,
             steps: VecDeque::new(),
             total: Count { all: 0, first: 0 },

@@ -42,7 +42,9 @@ pub(super) async fn store(inner: &Inner, session: &LiveSession, messages: Vec<In
         if session.pace().is_off() { Vec::new() } else { rows.iter().map(|row| row.chat.clone()).collect() };
     let stored = inner.store.store_inbound(rows).await;
     if stored.is_ok() && !chats.is_empty() {
-        chats.into_iter().for_each(|chat| session.pace().met(chat));
+        for chat in chats {
+            session.pace().met(chat);
+        }
         session.dispatch.nudge();
     }
     stored.map(|_| ()).map_err(|error| {

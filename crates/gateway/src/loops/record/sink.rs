@@ -34,7 +34,9 @@ impl Sink {
             let mut outbox = self.session.outbox();
             let met = outbox.stranger(wa_id).filter(|_| taken);
             let settles = outbox.settle(wa_id);
-            met.iter().for_each(|chat| outbox.met(chat));
+            if let Some(chat) = &met {
+                outbox.met(chat);
+            }
             (settles, met)
         };
         let Some(chat) = met else { return settles };
