@@ -60,18 +60,18 @@ impl Fields {
     /// A field that may be absent, or `null` to go back to its default: `None` where it is absent or wrong, `Some(None)`
     /// where it is `null`.
     #[expect(clippy::option_option, reason = "leave it, forget it, set it")]
-    pub fn nullable<T>(&mut self, name: &str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<Option<T>> {
+    pub fn resettable<T>(&mut self, name: &str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<Option<T>> {
         if self.values.get(name).is_some_and(Value::is_null) {
             return Some(None);
         }
         self.optional(name, rule).map(Some)
     }
 
-    /// The fields of an object that may be absent or `null`, as [`Fields::nullable`] gives them. Their errors are named
+    /// The fields of an object that may be absent or `null`, as [`Fields::resettable`] gives them. Their errors are named
     /// by their way through the object: `pacing.perMinute`.
     #[expect(clippy::option_option, reason = "leave it, forget it, set it")]
     pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<Option<T>> {
-        let values = self.nullable(name, |value| match value {
+        let values = self.resettable(name, |value| match value {
             Value::Object(values) => Ok(values),
             _ => Err("Must be an object".to_owned()),
         })?;
@@ -153,7 +153,7 @@ mod tests {
         struct Pace;
         impl FromFields for Pace {
             fn from_fields(fields: &mut Fields) -> Option<Self> {
-                let fast = fields.object("pace", |pace| pace.nullable("fast", rules::boolean));
+                let fast = fields.object("pace", |pace| pace.resettable("fast", rules::boolean));
                 assert_eq!(fields.object("other", |_| ()), None);
                 assert_eq!(fields.object("gone", |_| ()), Some(None));
                 assert!(matches!(fast, Some(Some(None | Some(None)))));

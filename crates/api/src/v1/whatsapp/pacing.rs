@@ -88,14 +88,14 @@ pub struct PacingRequest {
 /// Reads a change of the pace, and whether a pause is to end.
 pub fn read(fields: &mut Fields) -> (PacingUpdate, bool) {
     let update = PacingUpdate {
-        per_minute: fields.nullable("perMinute", rules::integer(0..=MOST)),
-        per_day: fields.nullable("perDay", rules::integer(0..=MOST)),
-        first_contact_per_minute: fields.nullable("firstContactPerMinute", rules::integer(0..=MOST)),
-        first_contact_per_day: fields.nullable("firstContactPerDay", rules::integer(0..=MOST)),
-        jitter_ms: fields.nullable("jitterMs", rules::integer(0..=LONGEST_JITTER)),
-        first_contact_pause_secs: fields.nullable("firstContactPauseSeconds", rules::integer(0..=LONGEST_PAUSE)),
+        per_minute: fields.resettable("perMinute", rules::integer(0..=MOST)),
+        per_day: fields.resettable("perDay", rules::integer(0..=MOST)),
+        first_contact_per_minute: fields.resettable("firstContactPerMinute", rules::integer(0..=MOST)),
+        first_contact_per_day: fields.resettable("firstContactPerDay", rules::integer(0..=MOST)),
+        jitter_ms: fields.resettable("jitterMs", rules::integer(0..=LONGEST_JITTER)),
+        first_contact_pause_secs: fields.resettable("firstContactPauseSeconds", rules::integer(0..=LONGEST_PAUSE)),
     };
     let only_null = |_| Err::<(), _>("Must be null, which ends the pause, or left out".to_owned());
-    let end_pause = fields.nullable("firstContactPausedUntil", only_null).is_some();
+    let end_pause = fields.resettable("firstContactPausedUntil", only_null).is_some();
     (update, end_pause)
 }
