@@ -115,7 +115,7 @@ fn cors(config: &ApiConfig) -> CorsLayer {
         ["x-request-id", once::REPLAYED, "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after"];
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(config.cors_origins.iter().cloned()))
-        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,

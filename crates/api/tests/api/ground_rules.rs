@@ -171,6 +171,11 @@ async fn foreign_pages_may_call_only_where_they_are_let() {
     assert_eq!(open.headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example.com");
     let allowed = open.headers[header::ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap();
     assert!(allowed.contains("idempotency-key"), "{allowed}");
+    let methods: Vec<_> =
+        open.headers[header::ACCESS_CONTROL_ALLOW_METHODS].to_str().unwrap().split(',').map(str::trim).collect();
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+        assert!(methods.contains(&method), "{method} in {methods:?}");
+    }
 }
 
 #[tokio::test]
