@@ -72,6 +72,31 @@ impl Simulator {
         assert!(answer.status.is_success(), "faults: {} {}", answer.status, answer.body);
     }
 
+    /// Asks something of the simulator's admin interface by POST: see wa-sim's README.
+    pub async fn ask(&self, path: &str, body: &Value) -> Value {
+        let answer = self.admin.post(&format!("/admin/{path}"), body).await;
+        assert!(answer.status.is_success(), "{path}: {} {}", answer.status, answer.body);
+        answer.body
+    }
+
+    /// How often somebody tried to log in as `number` since the book was last emptied.
+    pub async fn logins(&self, number: &str) -> usize {
+        let book = self.admin.get(&format!("/admin/logins?pn={number}")).await.expect(200).body;
+        book["accounts"][number].as_array().map_or(0, Vec::len)
+    }
+
+    /// Empties the book of logins.
+    pub async fn forget_logins(&self) {
+        let answer = self.admin.delete("/admin/logins").await;
+        assert!(answer.status.is_success(), "logins: {} {}", answer.status, answer.body);
+    }
+
+    /// Makes connections behave again.
+    pub async fn clear_network(&self) {
+        let answer = self.admin.delete("/admin/network").await;
+        assert!(answer.status.is_success(), "network: {} {}", answer.status, answer.body);
+    }
+
     /// Makes the simulator behave again.
     pub async fn clear_faults(&self) {
         let answer = self.admin.delete("/admin/faults").await;

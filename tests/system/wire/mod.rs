@@ -12,6 +12,7 @@ mod order;
 mod pacing;
 mod restarts;
 mod stage;
+mod states;
 mod texts;
 
 use anyhow::Result;

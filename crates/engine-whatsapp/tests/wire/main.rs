@@ -9,3 +9,4 @@ mod linking;
 mod messages;
 mod restart;
 mod simulator;
+mod states;
