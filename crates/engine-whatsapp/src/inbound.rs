@@ -11,17 +11,18 @@ use waypost_domain::SessionId;
 use waypost_engine::{EventSink, Inbound};
 use whatsapp_rust::{Client, InboundDurabilityHook, anyhow, async_trait};
 
-use crate::incoming;
+use crate::{incoming, unstored::Unstored};
 
 /// Hands a session's inbound messages to the gateway.
 pub(crate) struct InboundHook {
     session: SessionId,
     sink: Arc<dyn EventSink>,
+    unstored: Arc<Unstored>,
 }
 
 impl InboundHook {
-    pub(crate) fn new(session: SessionId, sink: Arc<dyn EventSink>) -> Self {
-        Self { session, sink }
+    pub(crate) fn new(session: SessionId, sink: Arc<dyn EventSink>, unstored: Arc<Unstored>) -> Self {
+        Self { session, sink, unstored }
     }
 }
 
@@ -32,7 +33,11 @@ impl InboundDurabilityHook for InboundHook {
         if messages.is_empty() {
             return Ok(());
         }
-        Ok(self.sink.inbound(self.session, messages).await?)
+        let stored = self.sink.inbound(self.session, messages).await;
+        if stored.is_err() {
+            self.unstored.note();
+        }
+        Ok(stored?)
     }
 }
 

@@ -35,6 +35,7 @@ mod outgoing;
 mod ratchet;
 mod recovery;
 mod transport;
+mod unstored;
 mod verdict;
 mod version;
 

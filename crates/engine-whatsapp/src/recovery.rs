@@ -13,23 +13,39 @@ use waypost_domain::{SessionId, WaMessageId};
 use waypost_engine::{EventSink, NotStored};
 use whatsapp_rust::{Client, RetryRequestOptions};
 
+use crate::unstored::Unstored;
+
 /// Asks for the messages of one session.
 pub(crate) struct Recovery {
     session: SessionId,
     sink: Arc<dyn EventSink>,
     client: Weak<Client>,
+    unstored: Arc<Unstored>,
 }
 
 impl Recovery {
     /// For the session of `client`.
-    pub(crate) fn new(session: SessionId, sink: Arc<dyn EventSink>, client: Weak<Client>) -> Self {
-        Self { session, sink, client }
+    pub(crate) fn new(
+        session: SessionId,
+        sink: Arc<dyn EventSink>,
+        client: Weak<Client>,
+        unstored: Arc<Unstored>,
+    ) -> Self {
+        Self { session, sink, client, unstored }
     }
 
     /// `Ok` where a message that can no longer be read may be confirmed. Else its sender was asked for it.
     pub(crate) async fn may_confirm(&self, chat: &str, sender: &str, id: &str) -> Result<(), NotStored> {
-        if self.is_own(sender) || self.sink.has_inbound(self.session, &WaMessageId::from(id.to_owned())).await? {
+        if self.is_own(sender) {
             return Ok(());
+        }
+        match self.sink.has_inbound(self.session, &WaMessageId::from(id.to_owned())).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => {
+                self.unstored.note();
+                return Err(error);
+            }
         }
         tracing::warn!(session.id = %self.session, "a message was read and not stored when a process ended; asking for it");
         self.ask(chat, sender, id);

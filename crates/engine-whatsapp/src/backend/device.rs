@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use wacore::store::{Device, error::Result, traits::DeviceStore};
 use waypost_store::KeyKind;
 
-use super::{SessionBackend, database, from_json, to_json};
+use super::{SessionBackend, from_json, to_json};
 
 /// The name under [`KeyKind::Device`]: a session has one device.
 const DEVICE: &str = "device";
@@ -23,7 +23,7 @@ impl DeviceStore for SessionBackend {
     }
 
     async fn exists(&self) -> Result<bool> {
-        self.keys.contains(KeyKind::Device, DEVICE).await.map_err(database)
+        self.keys.contains(KeyKind::Device, DEVICE).await.map_err(|error| self.failed(error))
     }
 
     async fn create(&self) -> Result<i32> {

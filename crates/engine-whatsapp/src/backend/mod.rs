@@ -36,7 +36,7 @@ use wacore::store::error::{Result, StoreError};
 use waypost_domain::Env;
 use waypost_store::{KeyEntry, KeyKind, KeyStore};
 
-use crate::{ratchet::Ratchet, recovery::Recovery};
+use crate::{ratchet::Ratchet, recovery::Recovery, unstored::Unstored};
 
 /// The longest part of a name that is kept as it is. Ids come from other people's clients and may be of any length;
 /// a longer one is replaced by its hash, so that it fits the database's index.
@@ -50,6 +50,7 @@ pub(crate) struct SessionBackend {
     merging: Mutex<()>,
     sealed: AtomicBool,
     ratchet: Arc<Ratchet>,
+    unstored: Arc<Unstored>,
     /// Once there is a client.
     recovery: OnceLock<Recovery>,
 }
@@ -63,6 +64,7 @@ impl SessionBackend {
             merging: Mutex::new(()),
             sealed: AtomicBool::new(false),
             ratchet: Arc::default(),
+            unstored: Arc::default(),
             recovery: OnceLock::new(),
         }
     }
@@ -70,6 +72,11 @@ impl SessionBackend {
     /// What is told when a message was read.
     pub(crate) fn ratchet(&self) -> &Arc<Ratchet> {
         &self.ratchet
+    }
+
+    /// What is told when something could not be stored or read.
+    pub(crate) fn unstored(&self) -> &Arc<Unstored> {
+        &self.unstored
     }
 
     /// Who asks for messages that were read and not stored.
@@ -81,6 +88,12 @@ impl SessionBackend {
     /// Refuses every write from now on.
     pub(crate) fn seal(&self) {
         self.sealed.store(true, Ordering::Release);
+    }
+
+    /// A failure of the database. What came in meanwhile may be among what could not be stored.
+    fn failed(&self, error: waypost_store::StoreError) -> StoreError {
+        self.unstored.note();
+        database(error)
     }
 
     fn now_secs(&self) -> i64 {
@@ -95,7 +108,7 @@ impl SessionBackend {
     }
 
     async fn entry(&self, kind: KeyKind, name: &str) -> Result<Option<KeyEntry>> {
-        self.keys.get(kind, name).await.map_err(database)
+        self.keys.get(kind, name).await.map_err(|error| self.failed(error))
     }
 
     async fn value(&self, kind: KeyKind, name: &str) -> Result<Option<Vec<u8>>> {
@@ -103,7 +116,7 @@ impl SessionBackend {
     }
 
     async fn list(&self, kind: KeyKind, prefix: &str) -> Result<Vec<KeyEntry>> {
-        self.keys.list(kind, prefix).await.map_err(database)
+        self.keys.list(kind, prefix).await.map_err(|error| self.failed(error))
     }
 
     async fn put(&self, kind: KeyKind, name: String, value: Vec<u8>) -> Result<()> {
@@ -115,7 +128,7 @@ impl SessionBackend {
         if entries.is_empty() {
             return Ok(());
         }
-        self.keys.put_many(kind, last_of_each(entries)).await.map_err(database)
+        self.keys.put_many(kind, last_of_each(entries)).await.map_err(|error| self.failed(error))
     }
 
     async fn delete(&self, kind: KeyKind, name: &str) -> Result<()> {
@@ -127,18 +140,18 @@ impl SessionBackend {
         if names.is_empty() {
             return Ok(());
         }
-        self.keys.delete_many(kind, names).await.map_err(database)
+        self.keys.delete_many(kind, names).await.map_err(|error| self.failed(error))
     }
 
     async fn delete_prefix(&self, kind: KeyKind, prefix: &str) -> Result<()> {
         self.check_open()?;
-        self.keys.delete_prefix(kind, prefix).await.map_err(database).map(drop)
+        self.keys.delete_prefix(kind, prefix).await.map_err(|error| self.failed(error)).map(drop)
     }
 
     /// Deletes what carries a time (or expiry) above 0 and below `cutoff`, in seconds.
     async fn sweep(&self, kind: KeyKind, cutoff: i64) -> Result<u32> {
         self.check_open()?;
-        let gone = self.keys.delete_tagged_below(kind, cutoff).await.map_err(database)?;
+        let gone = self.keys.delete_tagged_below(kind, cutoff).await.map_err(|error| self.failed(error))?;
         Ok(u32::try_from(gone).unwrap_or(u32::MAX))
     }
 }

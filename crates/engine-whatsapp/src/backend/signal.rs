@@ -13,7 +13,7 @@ use wacore::store::{
 };
 use waypost_store::{KeyEntry, KeyKind};
 
-use super::{SessionBackend, database, name, number, parse_number};
+use super::{SessionBackend, name, number, parse_number};
 
 /// The tag of a prekey that the server has.
 const UPLOADED: i64 = 1;
@@ -57,7 +57,7 @@ impl SignalStore for SessionBackend {
     }
 
     async fn has_session(&self, address: &str) -> Result<bool> {
-        self.keys.contains(KeyKind::Session, &name(&[address])).await.map_err(database)
+        self.keys.contains(KeyKind::Session, &name(&[address])).await.map_err(|error| self.failed(error))
     }
 
     async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {
@@ -87,7 +87,7 @@ impl SignalStore for SessionBackend {
 
     async fn load_prekeys_batch(&self, ids: &[u32]) -> Result<Vec<(u32, Bytes)>> {
         let names: Vec<String> = ids.iter().map(|id| number(*id)).collect();
-        let entries = self.keys.get_many(KeyKind::PreKey, &names).await.map_err(database)?;
+        let entries = self.keys.get_many(KeyKind::PreKey, &names).await.map_err(|error| self.failed(error))?;
         entries.into_iter().map(|entry| Ok((parse_number(&entry.name)?, Bytes::from(entry.value)))).collect()
     }
 
@@ -97,7 +97,7 @@ impl SignalStore for SessionBackend {
             return Ok(());
         }
         let names = ids.iter().map(|id| number(*id)).collect();
-        self.keys.set_tags(KeyKind::PreKey, names, UPLOADED).await.map_err(database)
+        self.keys.set_tags(KeyKind::PreKey, names, UPLOADED).await.map_err(|error| self.failed(error))
     }
 
     async fn remove_prekey(&self, id: u32) -> Result<()> {
@@ -105,7 +105,7 @@ impl SignalStore for SessionBackend {
     }
 
     async fn get_max_prekey_id(&self) -> Result<u32> {
-        let greatest = self.keys.max_name(KeyKind::PreKey).await.map_err(database)?;
+        let greatest = self.keys.max_name(KeyKind::PreKey).await.map_err(|error| self.failed(error))?;
         greatest.map_or(Ok(0), |name| parse_number(&name))
     }
 

@@ -52,7 +52,7 @@ pub(super) async fn build(link: &LinkCore, version: Version) -> Result<Built, St
         .with_http_client_arc(shared.http.clone())
         .with_version_override(version)
         .with_cache_config(cache_config())
-        .with_inbound_durability_hook(InboundHook::new(link.spec.id, link.sink.clone()))
+        .with_inbound_durability_hook(InboundHook::new(link.spec.id, link.sink.clone(), backend.unstored().clone()))
         .with_skip_history_sync(true)
         .with_wanted_pre_key_count(shared.config.prekeys)
         .with_background_saver_interval(SAVE_INTERVAL)
@@ -64,7 +64,8 @@ pub(super) async fn build(link: &LinkCore, version: Version) -> Result<Built, St
     // never says that it is available.
     client.set_force_active_delivery_receipts(true);
     backend.ratchet().belongs_to(Arc::downgrade(&client));
-    backend.recover_by(Recovery::new(link.spec.id, link.sink.clone(), Arc::downgrade(&client)));
+    let unstored = backend.unstored().clone();
+    backend.recover_by(Recovery::new(link.spec.id, link.sink.clone(), Arc::downgrade(&client), unstored));
     Ok(Built { client, backend })
 }
 

@@ -2,8 +2,9 @@
 //!
 //! whatsapp-rust makes a lost connection again by itself. The driver does what it leaves undone: it saves the
 //! credentials before it says `Linked`, keeps the account from looking online, notices a connection that went without an
-//! event or is there in name alone ([`super::liveness`]), makes sure that a device was unlinked ([`super::doubt`]), and
-//! starts a new client where one gave up without a reason (a panic, a store that failed for long).
+//! event or is there in name alone ([`super::liveness`]), makes sure that a device was unlinked ([`super::doubt`]), has
+//! WhatsApp bring again what could not be stored ([`super::redelivery`]), and starts a new client where one gave up
+//! without a reason (a panic, a store that failed for long).
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -25,6 +26,7 @@ use super::{
     doubt::{Doubt, Unlinked},
     events::{Change, Events, MAX_WAITING},
     liveness::{Liveness, Signs},
+    redelivery::Redelivery,
 };
 use crate::{backend::SessionBackend, inbound, jid, version::Version};
 
@@ -41,6 +43,8 @@ const RESTART_WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::fr
 const SILENT: &str = "WhatsApp stopped answering";
 /// Why a login is given up that leads nowhere.
 const DEAF: &str = "WhatsApp took the login and delivered nothing after it";
+/// Why a connection is made anew that is well.
+const UNSTORED: &str = "what came in could not be stored, and WhatsApp is to bring it again";
 
 /// How a client ended.
 enum End {
@@ -181,6 +185,8 @@ struct Running {
     hollow: Option<u64>,
     /// What is known of the connection.
     liveness: Liveness,
+    /// When WhatsApp is to bring again what could not be stored.
+    redelivery: Redelivery,
     /// A question to the server that is under way; says whether it was answered.
     question: Option<JoinHandle<bool>>,
     /// Since when a connection that was given up is being closed, and how many were made before.
@@ -209,6 +215,7 @@ impl Running {
             shows_qr: false,
             hollow: None,
             liveness: Liveness::new(link.shared.config.timings, Instant::now()),
+            redelivery: Redelivery::default(),
             question: None,
             closing: None,
             presence_due: false,
@@ -362,6 +369,9 @@ impl Running {
         if self.connected {
             if self.liveness.must_ask(signs, now) && self.question.is_none() {
                 self.question = Some(self.ask());
+            }
+            if self.redelivery.is_due(self.backend.unstored().take(), now) {
+                self.give_up_connection(UNSTORED);
             }
             return;
         }

@@ -10,6 +10,7 @@ mod driver;
 mod events;
 mod liveness;
 mod pairing;
+mod redelivery;
 
 pub(crate) use doubt::Unlinked;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use wa_sim::{Fault, FaultRule};
 use waypost_domain::{Content, FailureCode};
 use waypost_engine::{EngineEvent, ReceiptKind};
+use waypost_engine_whatsapp::Timings;
 
 use crate::bench::{Bench, jid, text, until};
 
@@ -150,6 +151,19 @@ async fn an_inbound_message_is_acknowledged_after_its_commit_and_never_before() 
     alice.account.cut(alice.device);
     let received = bench.sink.received(alice.id, &id).await;
     assert_eq!(received.content, Content::Text { text: "keep me".to_owned() });
+    until("the server has let go of it", || alice.account.queued(alice.device) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_could_not_be_stored_comes_again_without_help_of_the_network() {
+    let bench = Bench::with(Timings { look: Duration::from_millis(200), ..Timings::default() }).await;
+    let alice = bench.linked(ALICE).await;
+    bench.sink.refuse_inbound(true);
+    let bob = bench.sim.account(BOB);
+    let id = waypost_domain::WaMessageId::from(bob.send_text(ALICE, "keep me").await.unwrap());
+    bench.sink.until("a refusal to store", |heard| (heard.refused > 0).then_some(())).await;
+    bench.sink.refuse_inbound(false);
+    bench.sink.received(alice.id, &id).await;
     until("the server has let go of it", || alice.account.queued(alice.device) == 0).await;
 }
 
