@@ -5,5 +5,3 @@ mod chaos;
 mod crash;
 #[cfg(feature = "wire-sim")]
 mod database_down;
-#[cfg(feature = "wire-sim")]
-mod full_disk;
