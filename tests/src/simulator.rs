@@ -1,8 +1,9 @@
 //! wa-sim as a child process, and what the tests ask of it.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use reqwest::Method;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::client::text;
@@ -12,8 +13,10 @@ use crate::{Client, Credential, Process, binary};
 #[derive(Debug)]
 pub struct Simulator {
     process: Process,
+    options: Vec<&'static str>,
     admin: Client,
     port: u16,
+    state: TempDir,
 }
 
 impl Simulator {
@@ -27,13 +30,20 @@ impl Simulator {
         Self::with(&[]).await
     }
 
-    async fn with(options: &[&str]) -> Result<Self> {
-        let mut command = Command::new(binary("wa-sim", "WA_SIM_BIN")?);
-        command.args(["--listen", "127.0.0.1:0"]).args(options);
-        let mut process = Process::start("wa-sim", command)?;
-        let port = process.wait_for_port().await?;
+    async fn with(options: &[&'static str]) -> Result<Self> {
+        let state = tempfile::tempdir()?;
+        let (process, port) = serve(0, options, &state).await?;
         let admin = Client::new(format!("http://127.0.0.1:{port}"), Credential::None)?;
-        Ok(Self { process, admin, port })
+        Ok(Self { process, options: options.to_vec(), admin, port, state })
+    }
+
+    /// Ends the simulator in good order and starts it again on the same port. It knows everything that it knew, but no
+    /// faults.
+    pub async fn restart(&mut self) -> Result<()> {
+        let status = self.process.terminate().await;
+        ensure!(status.success(), "wa-sim ended with {status}");
+        (self.process, _) = serve(self.port, &self.options, &self.state).await?;
+        Ok(())
     }
 
     /// Where clients connect.
@@ -131,4 +141,13 @@ impl Simulator {
     pub fn log(&self) -> String {
         self.process.log()
     }
+}
+
+async fn serve(port: u16, options: &[&str], state: &TempDir) -> Result<(Process, u16)> {
+    let mut command = Command::new(binary("wa-sim", "WA_SIM_BIN")?);
+    command.args(["--listen", &format!("127.0.0.1:{port}")]).args(options);
+    command.arg("--state").arg(state.path().join("wa-sim.json"));
+    let mut process = Process::start("wa-sim", command)?;
+    let port = process.wait_for_port().await?;
+    Ok((process, port))
 }

@@ -12,6 +12,8 @@ use super::{Options, World};
 
 /// The dice of the mayhem: no task of the load has this number.
 const DICE: u64 = u64::MAX;
+/// The longest that a receipt is held back, in milliseconds.
+const RECEIPT_DELAY: u64 = 400;
 
 /// What was done, and how long recovery took.
 #[derive(Debug, Default)]
@@ -20,6 +22,7 @@ pub(super) struct Happened {
     pub cuts: u64,
     pub restarts: u64,
     pub withheld: u64,
+    pub delayed: u64,
     pub recoveries: Vec<Duration>,
 }
 
@@ -53,9 +56,21 @@ pub(super) async fn make(world: &mut World, load: &Load, options: &Options) -> R
 }
 
 /// A while of a process's life.
-async fn live(world: &World, dice: &mut Dice, happened: &mut Happened) -> Result<()> {
+async fn live(world: &mut World, dice: &mut Dice, happened: &mut Happened) -> Result<()> {
     sleep(Duration::from_millis(dice.between(50, 900))).await;
     let sessions: Vec<usize> = (0..world.sessions.len()).collect();
+    if dice.once_in(4) {
+        let from = &world.sessions[*dice.one_of(&sessions)].number;
+        let (ms, times) = (dice.between(100, 3_000), dice.between(1, 6));
+        world.simulator.add_fault(&json!({"kind": "delayAck", "from": from, "ms": ms, "times": times})).await;
+        happened.delayed += times;
+    }
+    if dice.once_in(4) {
+        let to = &world.sessions[*dice.one_of(&sessions)].number;
+        let (ms, times) = (dice.between(50, RECEIPT_DELAY), dice.between(1, 20));
+        world.simulator.add_fault(&json!({"kind": "delayReceipt", "to": to, "ms": ms, "times": times})).await;
+        happened.delayed += times;
+    }
     if dice.once_in(5) {
         let from = &world.sessions[*dice.one_of(&sessions)].number;
         let times = dice.between(1, 6);
@@ -66,6 +81,14 @@ async fn live(world: &World, dice: &mut Dice, happened: &mut Happened) -> Result
     if dice.once_in(4) {
         world.cut(*dice.one_of(&sessions)).await?;
         happened.cuts += 1;
+        sleep(Duration::from_millis(dice.between(0, 1_500))).await;
+    }
+    if dice.once_in(8) {
+        // A receipt that it holds back when it ends is lost, which WhatsApp's are not.
+        world.simulator.clear_faults().await;
+        sleep(Duration::from_millis(RECEIPT_DELAY + 50)).await;
+        world.simulator.restart().await?;
+        happened.restarts += 1;
         sleep(Duration::from_millis(dice.between(0, 1_500))).await;
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Chaos: the gateway sends and receives under load while it is killed, its sockets are cut and acknowledgements are
-//! swallowed; afterwards every promise is checked against what the phones were shown.
+//! Chaos: the gateway sends and receives under load while it is killed, its sockets are cut, WhatsApp restarts,
+//! and acknowledgements are swallowed or come late; afterwards every promise is checked against what the phones were shown.
 //!
 //! What must hold in the end, whatever happened meanwhile:
 //!
@@ -69,6 +69,7 @@ pub async fn run(options: Options) -> Result<Report> {
         cuts: happened.cuts,
         restarts: happened.restarts,
         withheld: happened.withheld,
+        delayed: happened.delayed,
         counts: judged.counts,
         recoveries: happened.recoveries,
         took: (took, judged.settled_in),

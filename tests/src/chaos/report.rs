@@ -40,6 +40,8 @@ pub struct Report {
     pub restarts: u64,
     /// Acknowledgements that the simulator was told to withhold.
     pub withheld: u64,
+    /// Acknowledgements and receipts that it was told to delay.
+    pub delayed: u64,
     /// What was counted.
     pub counts: Counts,
     /// From SIGKILL until every session was connected again, of each time that it was waited for.
@@ -71,8 +73,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "kills {}, sockets cut {}, simulator restarts {}, acknowledgements withheld {}",
-            self.kills, self.cuts, self.restarts, self.withheld
+            "kills {}, sockets cut {}, simulator restarts {}, acknowledgements withheld up to {}, late answers up to {}",
+            self.kills, self.cuts, self.restarts, self.withheld, self.delayed
         )?;
         writeln!(
             f,
