@@ -168,10 +168,25 @@ impl Task {
             batch::apply(&tx, batch).await?;
             Ok(tx.sql.0.commit().await?)
         };
-        AssertUnwindSafe(transaction)
+        let result = AssertUnwindSafe(transaction)
             .catch_unwind()
             .await
-            .unwrap_or_else(|_| Err(StoreError::Other("a change of the database panicked".to_owned())))
+            .unwrap_or_else(|_| Err(StoreError::Other("a change of the database panicked".to_owned())));
+        if matches!(result, Err(StoreError::Unavailable(_) | StoreError::Other(_))) {
+            self.renew().await;
+        }
+        result
+    }
+
+    /// Has the next transaction start on a connection of its own. SQLite ends a transaction by itself where the disk
+    /// fails; the driver then counts it as open for ever, makes every later one a part of it, and commits nothing.
+    async fn renew(&self) {
+        if self.connection.get_database_backend() == DbBackend::Sqlite
+            && let Ok(connection) = self.connection.get_sqlite_connection_pool().acquire().await
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the writer's connection did not close in good order");
+        }
     }
 
     async fn begin(&self) -> Result<Tx, StoreError> {

@@ -5,3 +5,5 @@ mod chaos;
 mod crash;
 #[cfg(feature = "wire-sim")]
 mod database_down;
+#[cfg(feature = "wire-sim")]
+mod full_disk;
