@@ -40,6 +40,8 @@ pub(crate) enum ApiError {
     PayloadTooLarge(usize),
     /// The body is not of a type that is read here.
     UnsupportedMediaType,
+    /// The number has no WhatsApp account.
+    NotOnWhatsapp(String),
     /// Too many requests; try again after so many seconds.
     RateLimited(u32),
     /// Ours. The cause is for the log.
@@ -85,6 +87,7 @@ impl ApiError {
                 "IDEMPOTENCY_MISMATCH",
                 "The Idempotency-Key was used before with another body. Repeat that body, or take a new key".into(),
             ),
+            Self::NotOnWhatsapp(sentence) => (S::UNPROCESSABLE_ENTITY, "NOT_ON_WHATSAPP", sentence.clone()),
             Self::RateLimited(seconds) => {
                 (S::TOO_MANY_REQUESTS, "RATE_LIMITED", format!("Too many requests. Try again in {seconds} s"))
             }
@@ -151,6 +154,7 @@ impl From<GatewayError> for ApiError {
             GatewayError::NotFound(what) => Self::NotFound(what),
             GatewayError::Conflict(sentence) => Self::Conflict(sentence),
             GatewayError::IdempotencyMismatch => Self::IdempotencyMismatch,
+            GatewayError::NotOnWhatsapp(sentence) => Self::NotOnWhatsapp(sentence),
             GatewayError::RateLimited(seconds) => Self::RateLimited(seconds),
             GatewayError::WhatsappUnavailable(sentence) => Self::WhatsappUnavailable(sentence),
             GatewayError::DatabaseUnavailable(cause) => Self::NotReady(cause),
@@ -198,6 +202,7 @@ mod tests {
             ApiError::PayloadTooLarge(1_048_576),
             ApiError::UnsupportedMediaType,
             ApiError::IdempotencyMismatch,
+            ApiError::NotOnWhatsapp("The number has no WhatsApp account. Check the number".into()),
             ApiError::RateLimited(7),
             ApiError::Internal("disk full".into()),
             ApiError::WhatsappUnavailable("The session is not connected".into()),

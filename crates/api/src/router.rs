@@ -74,6 +74,7 @@ pub(crate) fn person_routes() -> OpenApiRouter<App> {
 pub(crate) fn message_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(messages::send_text::send_text))
+        .routes(routes!(messages::check_numbers::check_numbers))
         .routes(routes!(messages::list::list))
         .routes(routes!(messages::get::get))
         .routes(routes!(messages::cancel::cancel))

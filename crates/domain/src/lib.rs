@@ -11,6 +11,7 @@ pub mod event;
 pub mod idempotency;
 pub mod ids;
 pub mod message;
+mod number_variants;
 pub mod pacing;
 pub mod session;
 pub mod status;

@@ -112,6 +112,8 @@ pub struct Message {
     pub to: Option<String>,
     /// Who wrote it: the sender within the chat for an inbound message, absent for an outbound one.
     pub from: Option<Jid>,
+    /// The same person in the other namespace (LID for a number, number for a LID), where it is known.
+    pub from_alt: Option<Jid>,
     /// The sender's name for themselves, inbound only.
     pub push_name: Option<String>,
     /// What it carries.

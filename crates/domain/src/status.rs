@@ -2,8 +2,9 @@
 //!
 //! It guarantees (design.md, promise 3) that a status only ever advances: acknowledgements and receipts may come
 //! doubled, late, early, in any order and from any device, and the result is the highest state that the evidence
-//! proves. `failed` and `canceled` are final, with one exception that truth demands: a message that failed only
-//! because nobody confirmed it ([`FailureCode::NoAck`]) is shown as what a later acknowledgement or receipt proves.
+//! proves. `failed` and `canceled` are final, with one exception that truth demands: a message that failed because nobody
+//! confirmed it, or because WhatsApp refused it, may have been taken when it was sent before under the same id. It is
+//! shown as what an acknowledgement or a receipt proves, whether that comes before or after.
 
 use serde::{Deserialize, Serialize};
 
@@ -148,6 +149,20 @@ impl FailureCode {
         Self::ALL.into_iter().find(|code| code.as_str() == name)
     }
 
+    /// Whether the message may have reached its recipient all the same: nobody answered, or what was refused was a
+    /// repeat.
+    const fn may_have_left(self) -> bool {
+        match self {
+            Self::NoAck
+            | Self::ReachOutLimited
+            | Self::NewChatLimited
+            | Self::RejectedAsMalformed
+            | Self::RecipientUnknown
+            | Self::RejectedByWhatsapp => true,
+            Self::NotOnWhatsapp | Self::SessionGone | Self::Unsendable | Self::Expired => false,
+        }
+    }
+
     /// A sentence for the caller: what happened and what to do.
     pub const fn sentence(self) -> &'static str {
         match self {
@@ -237,8 +252,8 @@ impl Progress {
         let allowed = match (self.status, to) {
             (Received | Canceled, _) | (_, Received | Scheduled) => false,
             (Failed, to) => {
-                let unconfirmed = self.failure.as_ref().is_some_and(|failure| failure.code == FailureCode::NoAck);
-                unconfirmed && to.is_proved_by_the_network()
+                let may_have_left = self.failure.as_ref().is_some_and(|failure| failure.code.may_have_left());
+                may_have_left && to.is_proved_by_the_network()
             }
             (from, Canceled) => from.is_waiting(),
             (from, Failed) => matches!(from, Scheduled | Queued | Sending),
@@ -280,6 +295,12 @@ mod tests {
         ]
     }
 
+    /// WhatsApp's refusal, or its silence.
+    fn refusal() -> impl Strategy<Value = StatusChange> {
+        let codes: Vec<_> = FailureCode::ALL.into_iter().filter(|code| code.may_have_left()).collect();
+        prop::sample::select(codes).prop_map(|code| StatusChange::Failed(Failure::new(code)))
+    }
+
     fn apply(start: Progress, changes: &[StatusChange]) -> Progress {
         changes.iter().fold(start, |progress, change| progress.advance(change).unwrap_or(progress))
     }
@@ -290,6 +311,20 @@ mod tests {
             let changes: Vec<_> = seen.iter().map(|s| StatusChange::To(*s)).collect();
             let end = apply(Progress::at(MessageStatus::Sending), &changes);
             prop_assert_eq!(Some(end.status), seen.iter().max().copied());
+        }
+
+        #[test]
+        fn acknowledgements_receipts_and_refusals_give_the_highest_in_any_order_and_number(
+            seen in prop::collection::vec(prop_oneof![evidence().prop_map(StatusChange::To), refusal()], 1..8),
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 0..24),
+        ) {
+            // Some of it repeatedly and in any order, then all of it: each piece comes at least once.
+            let mut told: Vec<StatusChange> = picks.iter().map(|pick| pick.get(&seen).clone()).collect();
+            told.extend(seen.iter().cloned());
+            let end = apply(Progress::at(MessageStatus::Sending), &told);
+            let highest = seen.iter().map(StatusChange::target).filter(|status| *status != MessageStatus::Failed).max();
+            prop_assert_eq!(end.status, highest.unwrap_or(MessageStatus::Failed));
+            prop_assert_eq!(end.failure.is_some(), highest.is_none());
         }
 
         #[test]
@@ -308,11 +343,11 @@ mod tests {
         }
 
         #[test]
-        fn a_refused_message_stays_failed(
+        fn a_message_that_never_left_stays_failed(
             code in prop::sample::select(FailureCode::ALL.to_vec()),
             changes in prop::collection::vec(any_change(), 0..12),
         ) {
-            prop_assume!(code != FailureCode::NoAck);
+            prop_assume!(!code.may_have_left());
             let start = Progress { status: MessageStatus::Failed, failure: Some(Failure::new(code)) };
             prop_assert_eq!(apply(start.clone(), &changes), start);
         }

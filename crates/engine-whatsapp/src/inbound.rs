@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use wacore::types::events::InboundMessage;
-use waypost_domain::SessionId;
+use waypost_domain::{JidServer, PhoneNumber, SessionId};
 use waypost_engine::{EventSink, Inbound};
 use whatsapp_rust::{Client, InboundDurabilityHook, anyhow, async_trait};
 
-use crate::{incoming, unstored::Unstored};
+use crate::{incoming, jid, unstored::Unstored};
 
 /// Hands a session's inbound messages to the gateway.
 pub(crate) struct InboundHook {
@@ -28,8 +28,11 @@ impl InboundHook {
 
 #[async_trait]
 impl InboundDurabilityHook for InboundHook {
-    async fn on_messages(&self, _client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
-        let messages = convert(batch);
+    async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
+        let mut messages = convert(batch);
+        for message in &mut messages {
+            name_by_number(&client, message).await;
+        }
         if messages.is_empty() {
             return Ok(());
         }
@@ -38,6 +41,16 @@ impl InboundDurabilityHook for InboundHook {
             self.unstored.note();
         }
         Ok(stored?)
+    }
+}
+
+/// Adds the number of a sender whom the network names by LID alone, where the client has learned it elsewhere.
+async fn name_by_number(client: &Client, message: &mut Inbound) {
+    if message.sender_alt.is_none()
+        && message.sender.server() == JidServer::Lid
+        && let Ok(Some(known)) = client.get_lid_pn_entry(&jid::to_wire(&message.sender)).await
+    {
+        message.sender_alt = known.phone_number.parse().ok().map(|number: PhoneNumber| number.to_jid());
     }
 }
 

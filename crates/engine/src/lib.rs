@@ -63,6 +63,11 @@ pub trait Link: Send + Sync + 'static {
     /// allowed, and is how a lost acknowledgement is mended.
     async fn send(&self, message: &Outgoing) -> Result<(), SendFailure>;
 
+    /// Asks the network which of `numbers` have an account. One answer for each number, in their order; a number that
+    /// the network says nothing about has none. It makes traffic that a network watches: the gateway remembers answers
+    /// and limits how often it asks.
+    async fn lookup(&self, numbers: &[PhoneNumber]) -> Result<Vec<NumberFound>, LinkError>;
+
     /// Closes the connection and keeps the credentials. Returns when it is closed.
     async fn disconnect(&self);
 
@@ -80,6 +85,24 @@ pub struct Outgoing {
     pub to: Jid,
     /// What it carries.
     pub content: Content,
+}
+
+/// What a network says of a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberFound {
+    /// The number that was asked for.
+    pub number: PhoneNumber,
+    /// Its account, where it has one.
+    pub account: Option<FoundAccount>,
+}
+
+/// The account behind a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundAccount {
+    /// The address that the network gave, which may be another number than the one that was asked for.
+    pub jid: Jid,
+    /// Its LID, where the network said it.
+    pub lid: Option<Jid>,
 }
 
 /// A code to type into a phone.

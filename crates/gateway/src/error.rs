@@ -41,6 +41,9 @@ pub enum GatewayError {
     /// The `Idempotency-Key` was used before for another request.
     #[error("the idempotency key was used before for another request")]
     IdempotencyMismatch,
+    /// The number has no WhatsApp account. The sentence is public.
+    #[error("{0}")]
+    NotOnWhatsapp(String),
     /// Too many attempts; try again after so many seconds.
     #[error("rate limited for {0} s")]
     RateLimited(u32),

@@ -10,6 +10,8 @@ mod live;
 pub mod loops;
 pub mod messages;
 mod operator;
+mod numbers;
+mod people;
 pub mod sessions;
 
 use std::{sync::Arc, time::Duration};
@@ -24,6 +26,7 @@ pub use accounts::{LoginLimits, NewPassword, NotAPassword, Registration, SignedI
 pub use api_keys::{CreatedApiKey, NewApiKey};
 pub use auth::{Caller, Credential};
 pub use error::{FieldErrors, GatewayError};
+pub use numbers::{CheckNumbers, CheckedNumber, LookupLimits};
 
 /// What an operator can set.
 #[derive(Debug, Clone)]
@@ -55,6 +58,10 @@ pub struct GatewayConfig {
     pub retry_pauses: Vec<Duration>,
     /// What an operator of this server shows to come in; none for no operator.
     pub operator_token: Option<SecretString>,
+    /// When numbers are looked up before a message is accepted.
+    pub check_numbers: CheckNumbers,
+    /// How many numbers each session may look up.
+    pub lookup_limits: LookupLimits,
 }
 
 impl Default for GatewayConfig {
@@ -73,6 +80,8 @@ impl Default for GatewayConfig {
             session_logins_per_second: 20,
             retry_pauses: vec![Duration::from_mins(5), Duration::from_mins(15), Duration::from_hours(1)],
             operator_token: None,
+            check_numbers: CheckNumbers::Asked,
+            lookup_limits: LookupLimits::default(),
         }
     }
 }
@@ -91,6 +100,8 @@ pub(crate) struct Inner {
     pub(crate) auth: auth::Auth,
     /// The sessions that memory knows.
     pub(crate) sessions: live::Directory,
+    /// The look-ups of numbers.
+    pub(crate) lookups: numbers::Lookups,
     /// The way from the network's word to rows.
     pub(crate) recorder: loops::record::Recorder,
     /// Rings when a scheduled message is due.
@@ -155,6 +166,7 @@ impl Gateway {
             engines,
             auth,
             sessions: live::Directory::default(),
+            lookups: numbers::Lookups::default(),
             recorder: loops::record::Recorder::default(),
             due: loops::Alarm::default(),
             expiry: loops::Alarm::default(),

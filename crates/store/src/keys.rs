@@ -155,21 +155,6 @@ impl KeyStore {
         self.write(names.into_iter().map(|name| KeyWrite::delete(self.session, kind, name)).collect()).await
     }
 
-    /// Deletes a value and returns it: of two callers one gets it.
-    pub async fn take(&self, kind: KeyKind, name: &str) -> Result<Option<KeyEntry>, StoreError> {
-        let sql = "DELETE FROM signal_keys WHERE session_id = $1 AND kind = $2 AND name = $3
-                   RETURNING name, value, tag";
-        let values = self.values(kind, [name.into()]);
-        let row = self
-            .store
-            .writer()
-            .change(values, move |tx, values| {
-                Box::pin(async move { tx.one(sql, values.clone()).await?.map(|row| Sealed::read(&row)).transpose() })
-            })
-            .await?;
-        row.map(|sealed| sealed.open(self.store.cipher(), self.session, kind)).transpose()
-    }
-
     /// Deletes all values of a kind whose names start with `prefix`. Returns how many went.
     pub async fn delete_prefix(&self, kind: KeyKind, prefix: &str) -> Result<u64, StoreError> {
         let (range, bounds) = prefix_range(prefix);

@@ -13,7 +13,9 @@ mod keys;
 mod messages;
 mod migrations;
 mod pacing;
+mod number_checks;
 mod page;
+mod people;
 mod sessions;
 mod settings;
 mod sql;
@@ -36,7 +38,9 @@ pub use messages::{
     MessageRef, NewIdempotency, NewInbound, NewOutbound, OutboxMessage, PacedClaim, PacedClaimed, StoredStatus,
 };
 pub use pacing::{SessionSettings, Spent};
+pub use number_checks::NumberCheck;
 pub use page::{Page, PageRequest};
+pub use people::Person;
 pub use sessions::{NewSession, SessionChange};
 
 /// Where the data is and how it is protected.

@@ -124,6 +124,8 @@ pub struct NewInbound {
     pub chat: Jid,
     /// Who wrote it.
     pub sender: Jid,
+    /// The same person in the other namespace (LID for a number, number for a LID), where it is known.
+    pub sender_alt: Option<Jid>,
     /// The sender's name for themselves.
     pub push_name: Option<String>,
     /// The session's own number, where it is known.

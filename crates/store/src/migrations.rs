@@ -8,6 +8,8 @@ mod m0001_accounts_sessions_messages;
 mod m0002_idempotency;
 mod m0003_schedule;
 mod m0005_pacing;
+mod m0006_number_checks;
+mod m0007_people;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -29,6 +31,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_idempotency::Migration),
             Box::new(m0003_schedule::Migration),
             Box::new(m0005_pacing::Migration),
+            Box::new(m0006_number_checks::Migration),
+            Box::new(m0007_people::Migration),
         ]
     }
 }

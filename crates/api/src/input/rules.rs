@@ -110,6 +110,15 @@ pub fn list<T>(most: usize, rule: impl Fn(Value) -> Result<T, String>) -> impl F
     }
 }
 
+/// A list of so many items, whose rules are the caller's to apply.
+pub fn items(count: RangeInclusive<usize>) -> impl FnOnce(Value) -> Result<Vec<Value>, String> {
+    move |value| {
+        let Value::Array(items) = value else { return Err("Must be a list".into()) };
+        let fits = count.contains(&items.len());
+        fits.then_some(items).ok_or_else(|| format!("Must have {} to {} items", count.start(), count.end()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

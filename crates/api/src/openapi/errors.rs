@@ -64,7 +64,10 @@ groups! {
         ApiError::UnsupportedMediaType,
     ];
     /// Of routes that take an `Idempotency-Key`.
-    Once = [ApiError::IdempotencyMismatch];
+    Once = [
+        ApiError::IdempotencyMismatch,
+        ApiError::NotOnWhatsapp("The number has no WhatsApp account, in no form that its country knows. Check the number".into()),
+    ];
     /// Of routes that name something.
     Missing = [ApiError::NotFound("session")];
     /// Of routes that the state of a session may forbid.

@@ -1,6 +1,7 @@
-//! Messages: send, cancel, get, list.
+//! Messages: send, cancel, get, list; numbers: check.
 
 pub mod cancel;
+pub mod check_numbers;
 pub mod get;
 pub mod list;
 pub mod send_text;
@@ -8,8 +9,8 @@ pub mod send_text;
 use serde::Serialize;
 use utoipa::{ToSchema, openapi::schema::Object};
 use waypost_domain::{
-    Content, Direction, FailureCode, Jid, Message, MessageId, MessageKind, MessageStatus, SessionId, TimelineEntry,
-    Timestamp,
+    Content, Direction, FailureCode, Jid, JidServer, Message, MessageId, MessageKind, MessageStatus, PhoneNumber,
+    SessionId, TimelineEntry, Timestamp,
 };
 
 use crate::openapi;
@@ -42,6 +43,14 @@ pub struct MessageAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "919876543210@s.whatsapp.net")]
     from: Option<Jid>,
+    /// The writer's phone number in digits; null where it is not known. Inbound only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false, example = "919876543210")]
+    phone_number: Option<Option<PhoneNumber>>,
+    /// The writer's LID; null where it is not known. Inbound only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false, example = "123456789012345@lid")]
+    lid: Option<Option<Jid>>,
     /// The writer's name for themselves. Inbound only, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -108,6 +117,8 @@ impl From<Message> for MessageAnswer {
             Content::Unsupported { .. } => None,
         };
         let step = |TimelineEntry { status, at, reason }| TimelineAnswer { status, at, reason };
+        let is_inbound = message.direction == Direction::Inbound;
+        let by = |server| message.from.iter().chain(&message.from_alt).find(|jid| jid.server() == server);
         Self {
             id: message.id,
             session_id: message.session_id,
@@ -116,6 +127,8 @@ impl From<Message> for MessageAnswer {
             kind,
             to: message.to,
             remote_jid: message.remote_jid,
+            phone_number: is_inbound.then(|| by(JidServer::PhoneNumber).and_then(Jid::phone_number)),
+            lid: is_inbound.then(|| by(JidServer::Lid).cloned()),
             from: message.from,
             push_name: message.push_name,
             text,

@@ -11,6 +11,7 @@ mod life;
 mod messages;
 mod once;
 mod operator;
+mod numbers;
 mod sessions;
 mod support;
 mod walls;

@@ -212,10 +212,11 @@ impl ProtocolStore for SessionBackend {
         self.put_many(KeyKind::SentMessage, vec![entry]).await
     }
 
+    /// The message stays until it is swept. The client takes a message to answer a retry and puts it back for the next
+    /// one; a process killed in between, or a second device that asks at the same moment, would find nothing.
     async fn take_sent_message(&self, chat_jid: &str, message_id: &str) -> Result<Option<Vec<u8>>> {
         self.check_open()?;
-        let taken = self.keys.take(KeyKind::SentMessage, &name(&[chat_jid, message_id])).await.map_err(database)?;
-        Ok(taken.map(|entry| entry.value))
+        self.value(KeyKind::SentMessage, &name(&[chat_jid, message_id])).await
     }
 
     async fn delete_expired_sent_messages(&self, cutoff_timestamp: i64) -> Result<u32> {

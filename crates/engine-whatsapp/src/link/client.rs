@@ -17,8 +17,9 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 const RECENT_MESSAGES: u64 = 64;
 /// How long they stay in memory: a retry comes within seconds, or after the recipient was offline for long.
 const RECENT_MESSAGES_LIFE: Duration = Duration::from_mins(1);
-/// How long sent messages stay in the store to answer retries.
-const SENT_MESSAGE_LIFE_SECS: u64 = 2 * 3600;
+/// How long sent messages stay in the store to answer retries: two hours are promised, and the third is for clocks that
+/// disagree and for receipts that are on their way.
+const SENT_MESSAGE_LIFE_SECS: u64 = 3 * 3600;
 
 /// A client that is ready to run, with what must outlive it.
 pub(super) struct Built {

@@ -9,6 +9,7 @@ mod doubt;
 mod driver;
 mod events;
 mod liveness;
+mod lookup;
 mod pairing;
 mod redelivery;
 
@@ -22,7 +23,9 @@ use std::sync::{
 use async_trait::async_trait;
 use tokio::{sync::watch, task::JoinHandle};
 use waypost_domain::PhoneNumber;
-use waypost_engine::{EngineEvent, EventSink, Link, LinkError, Outgoing, PairingCode, SendFailure, SessionSpec};
+use waypost_engine::{
+    EngineEvent, EventSink, Link, LinkError, NumberFound, Outgoing, PairingCode, SendFailure, SessionSpec,
+};
 use whatsapp_rust::{Client, SendOptions};
 
 use crate::{engine::Shared, jid, outgoing, verdict};
@@ -57,6 +60,10 @@ impl Link for WhatsappLink {
 
     async fn send(&self, message: &Outgoing) -> Result<(), SendFailure> {
         self.core.send(message).await
+    }
+
+    async fn lookup(&self, numbers: &[PhoneNumber]) -> Result<Vec<NumberFound>, LinkError> {
+        lookup::lookup(&self.core, numbers).await
     }
 
     async fn disconnect(&self) {

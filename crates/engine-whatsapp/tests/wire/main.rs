@@ -7,6 +7,7 @@ mod bench;
 mod connection;
 mod linking;
 mod messages;
+mod numbers;
 mod restart;
 mod simulator;
 mod states;

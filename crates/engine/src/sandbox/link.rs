@@ -8,11 +8,11 @@ use waypost_domain::{FailureCode, PhoneNumber, SessionId};
 use super::{
     line::{Line, LinkNumber},
     network::Network,
-    numbers::{Conduct, conduct_of, own_number},
+    numbers::{Conduct, account_of, conduct_of, own_number},
     script::{minds_repeats, script},
     timer::Flight,
 };
-use crate::{EventSink, Link, LinkError, Outgoing, PairingCode, SendFailure, SessionSpec};
+use crate::{EventSink, Link, LinkError, NumberFound, Outgoing, PairingCode, SendFailure, SessionSpec};
 
 /// What every pretend phone types in.
 const PAIRING_CODE: &str = "SANDBOX1";
@@ -76,6 +76,14 @@ impl Link for SandboxLink {
         };
         timer.launch(flight, script(conduct, content, seen_before, delays, env.now()));
         Ok(())
+    }
+
+    async fn lookup(&self, numbers: &[PhoneNumber]) -> Result<Vec<NumberFound>, LinkError> {
+        self.line.connection(self.number).map_err(|_| {
+            LinkError::Unavailable("The sandbox session is not connected. Connect it, then try again".to_owned())
+        })?;
+        let found = |number: &PhoneNumber| Ok(NumberFound { number: number.clone(), account: account_of(number)? });
+        numbers.iter().map(found).collect()
     }
 
     async fn disconnect(&self) {

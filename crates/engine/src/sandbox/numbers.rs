@@ -2,6 +2,8 @@
 
 use waypost_domain::{FailureCode, Jid, JidServer, PhoneNumber, SessionId};
 
+use crate::{FoundAccount, LinkError};
+
 /// What all magic numbers start with.
 const MAGIC_PREFIX: &str = "1555010";
 
@@ -42,6 +44,10 @@ pub(super) enum Conduct {
     Echo,
     /// The connection breaks before the acknowledgement and comes back; the repeat goes as usual.
     ConnectionLost,
+    /// Looked up, its account has this number; sent to without a look-up, acknowledged and nothing more.
+    OtherForm { registered: &'static str },
+    /// As usual, but a look-up is answered with "too many".
+    LookupLimited,
     /// Acknowledged; then the owner unlinks the device on the phone.
     Unlinked,
     /// Acknowledged; then the account is restricted for ten seconds.
@@ -69,6 +75,8 @@ pub const MAGIC_NUMBERS: &[MagicNumber] = &[
     magic("15550101007", "acknowledgement and receipts come twice", Conduct::Doubled),
     magic("15550101008", "receipts come before the acknowledgement", Conduct::OutOfOrder),
     magic("15550101009", "answers with the same text", Conduct::Echo),
+    magic("15550101010", "its account is known under 15550101011", Conduct::OtherForm { registered: "15550101011" }),
+    magic("15550101012", "looking it up is limited", Conduct::LookupLimited),
     magic("15550102001", "the connection is lost and comes back", Conduct::ConnectionLost),
     magic("15550102002", "the device is unlinked", Conduct::Unlinked),
     magic("15550102003", "the account is restricted", Conduct::Restricted),
@@ -92,6 +100,22 @@ pub(super) fn conduct_of(recipient: &Jid) -> Conduct {
     MAGIC_NUMBERS.iter().find(|magic| magic.number == recipient.user()).map_or(Conduct::Usual, |magic| magic.conduct)
 }
 
+/// The most seconds that the pretend network asks to wait before the next look-up.
+const LOOKUP_PAUSE_SECS: u32 = 30;
+
+/// What a look-up of `number` gives.
+pub(super) fn account_of(number: &PhoneNumber) -> Result<Option<FoundAccount>, LinkError> {
+    let jid = match conduct_of(&number.to_jid()) {
+        Conduct::NotOnWhatsapp => return Ok(None),
+        Conduct::LookupLimited => return Err(LinkError::RateLimited { retry_after_secs: LOOKUP_PAUSE_SECS }),
+        Conduct::OtherForm { registered } => {
+            registered.parse::<PhoneNumber>().expect("the table holds numbers").to_jid()
+        }
+        _ => number.to_jid(),
+    };
+    Ok(Some(FoundAccount { jid, lid: None }))
+}
+
 /// The number of a session's own pretend phone: always the same for a session, from +1 555 020 0000 to
 /// +1 555 099 9999.
 pub(super) fn own_number(session: SessionId) -> PhoneNumber {
@@ -112,6 +136,18 @@ mod tests {
             assert_eq!(conduct_of(&number.to_jid()), magic.conduct, "{number}");
             assert_ne!(magic.conduct, Conduct::Usual);
         }
+    }
+
+    #[test]
+    fn a_look_up_finds_everyone_but_those_whose_number_says_otherwise() {
+        let found = |digits: &str| account_of(&digits.parse().unwrap());
+        let account = |digits: &str| {
+            Ok(Some(FoundAccount { jid: format!("{digits}@s.whatsapp.net").parse().unwrap(), lid: None }))
+        };
+        assert_eq!(found("919876543210"), account("919876543210"));
+        assert_eq!(found("15550101005"), Ok(None));
+        assert_eq!(found("15550101010"), account("15550101011"));
+        assert_eq!(found("15550101012"), Err(LinkError::RateLimited { retry_after_secs: LOOKUP_PAUSE_SECS }));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) fn script(
         Conduct::NotOnWhatsapp | Conduct::NeverAcknowledged => vec![],
         Conduct::FirstAckLost if !seen_before => vec![],
         Conduct::Refused { error, code } => vec![(delays.ack, Step::Refuse { error, code })],
-        Conduct::NeverDelivered => vec![ack],
+        Conduct::NeverDelivered | Conduct::OtherForm { .. } => vec![ack],
         Conduct::NeverRead => vec![ack, delivered],
         Conduct::Doubled => vec![ack.clone(), ack, delivered.clone(), delivered, read.clone(), read],
         Conduct::OutOfOrder => vec![(delays.ack, read.1), (delays.delivered, delivered.1), (delays.read, ack.1)],
@@ -71,7 +71,12 @@ pub(super) fn script(
         ],
         Conduct::Replaced => vec![ack, then_end(EndReason::Replaced)],
         Conduct::Outdated => vec![ack, then_end(EndReason::ClientOutdated)],
-        Conduct::Usual | Conduct::Slow | Conduct::Echo | Conduct::FirstAckLost | Conduct::ConnectionLost => {
+        Conduct::Usual
+        | Conduct::LookupLimited
+        | Conduct::Slow
+        | Conduct::Echo
+        | Conduct::FirstAckLost
+        | Conduct::ConnectionLost => {
             vec![ack, delivered, read]
         }
     };

@@ -15,6 +15,7 @@ use crate::{
         dispatch::{Outbox, Pace},
         record::Ledger,
     },
+    people::People,
     sessions::{Qr, State},
 };
 
@@ -39,6 +40,10 @@ pub(crate) struct LiveSession {
     live: watch::Sender<Live>,
     outbox: Mutex<Outbox>,
     pace: Mutex<Pace>,
+    /// Held while the session's people are read.
+    pub(crate) reading_people: tokio::sync::Mutex<()>,
+    /// The people whom the session knows; read when they are first asked for.
+    people: Mutex<Option<Box<People>>>,
     state_events: Mutex<VecDeque<(u64, EngineEvent)>>,
 }
 
@@ -105,6 +110,8 @@ impl LiveSession {
             }),
             outbox: Mutex::default(),
             pace: Mutex::new(Pace::new(row.pacing, row.first_contact_pause)),
+            reading_people: tokio::sync::Mutex::default(),
+            people: Mutex::default(),
             state_events: Mutex::default(),
         }
     }
@@ -167,6 +174,11 @@ impl LiveSession {
     /// How fast messages may go. Never held across an await. Who needs the outbox too takes that first.
     pub(crate) fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The people whom the session knows. Never held across an await.
+    pub(crate) fn people(&self) -> MutexGuard<'_, Option<Box<People>>> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a state event of link `number` in line to be written.

@@ -41,6 +41,8 @@ pub struct SendMessage {
     pub expires_at: Option<Timestamp>,
     /// What makes it the only one of its kind, where the caller asked for that.
     pub idempotency: Option<Idempotency>,
+    /// Whether to look the number up first, and to refuse (`NOT_ON_WHATSAPP`) where it has no account.
+    pub check_number: bool,
 }
 
 /// A caller's wish that a request takes effect once, however often it comes.
@@ -81,6 +83,7 @@ impl Gateway {
         if message.require_connected {
             require_connected(&session)?;
         }
+        let remote_jid = inner.address_of(&session, &message.to, message.check_number).await?;
         let now = inner.env.now();
         let times = Times::of(&message, now, inner.config.message_expiry)?;
         // Wakes the loops also where the caller goes away while the row is being committed.
@@ -93,7 +96,7 @@ impl Gateway {
             session_id: session.id,
             wa_id: inner.env.new_wa_message_id(),
             to: accepted.to.clone(),
-            remote_jid: message.to.to_jid(),
+            remote_jid,
             content: message.content,
             client_reference: message.client_reference,
             send_at: times.send_at,
@@ -197,7 +200,7 @@ impl Drop for Wake<'_> {
     }
 }
 
-fn require_connected(session: &LiveSession) -> Result<(), GatewayError> {
+pub(crate) fn require_connected(session: &LiveSession) -> Result<(), GatewayError> {
     let what_to_do = match session.status() {
         SessionStatus::Connected => return Ok(()),
         SessionStatus::Connecting => "Wait until it is connected",

@@ -5,4 +5,5 @@ mod cancel;
 mod get;
 mod list;
 
+pub(crate) use accept::require_connected;
 pub use accept::{Accepted, Idempotency, SendMessage};

@@ -12,8 +12,8 @@ use waypost_domain::{
     ClientVersion, Content, EngineKind, Env, FailureCode, Jid, PhoneNumber, SessionId, Timestamp, WaMessageId,
 };
 use waypost_engine::{
-    EndReason, Engine, EngineEvent, EventSink, Inbound, Link, LinkError, NotStored, Outgoing, PairingCode, ReceiptKind,
-    SendFailure, SessionSpec,
+    EndReason, Engine, EngineEvent, EventSink, FoundAccount, Inbound, Link, LinkError, NotStored, NumberFound, Outgoing,
+    PairingCode, ReceiptKind, SendFailure, SessionSpec,
 };
 
 /// What the network does with a message.
@@ -64,6 +64,20 @@ pub struct Network {
     scanned: Mutex<HashSet<SessionId>>,
     /// The versions that were set.
     pub versions: Mutex<Vec<Option<ClientVersion>>>,
+    /// Who has an account.
+    pub book: Mutex<Book>,
+    /// What was looked up, call by call.
+    pub lookups: watch::Sender<Vec<Vec<PhoneNumber>>>,
+    /// While there is one, each look-up takes a permit.
+    pub lookup_gate: Mutex<Option<Arc<Semaphore>>>,
+}
+
+/// What the network knows of numbers.
+#[derive(Default)]
+pub struct Book {
+    pub accounts: HashMap<String, FoundAccount>,
+    /// What every look-up is answered with.
+    pub refusal: Option<LinkError>,
 }
 
 impl Network {
@@ -81,6 +95,9 @@ impl Network {
             connects: Mutex::default(),
             scanned: Mutex::default(),
             versions: Mutex::default(),
+            book: Mutex::default(),
+            lookups: watch::Sender::new(Vec::new()),
+            lookup_gate: Mutex::default(),
         })
     }
 
@@ -136,6 +153,18 @@ impl Network {
     /// How often the session's link was told to connect.
     pub fn times_connected(&self, session: SessionId) -> usize {
         self.connects.lock().unwrap().iter().filter(|(id, _)| *id == session).count()
+    }
+
+    /// The number has an account with this JID and LID.
+    pub fn register(&self, number: &str, jid: &str, lid: Option<&str>) {
+        let account = FoundAccount { jid: jid.parse().unwrap(), lid: lid.map(|lid| lid.parse().unwrap()) };
+        self.book.lock().unwrap().accounts.insert(number.to_owned(), account);
+    }
+
+    /// The numbers that were looked up, call by call.
+    pub fn looked_up(&self) -> Vec<Vec<String>> {
+        let digits = |call: &Vec<PhoneNumber>| call.iter().map(ToString::to_string).collect();
+        self.lookups.borrow().iter().map(digits).collect()
     }
 
     /// Waits until so many send calls were made, and returns them.
@@ -247,6 +276,21 @@ impl Link for Line {
             all.push(sent);
         });
         self.act(script(message, earlier), message).await
+    }
+
+    async fn lookup(&self, numbers: &[PhoneNumber]) -> Result<Vec<NumberFound>, LinkError> {
+        let network = &self.network;
+        network.lookups.send_modify(|all| all.push(numbers.to_vec()));
+        let gate = network.lookup_gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        let book = network.book.lock().unwrap();
+        if let Some(error) = &book.refusal {
+            return Err(error.clone());
+        }
+        let account = |number: &PhoneNumber| book.accounts.get(number.as_str()).cloned();
+        Ok(numbers.iter().map(|number| NumberFound { number: number.clone(), account: account(number) }).collect())
     }
 
     async fn disconnect(&self) {

@@ -34,7 +34,7 @@ async fn sent_is_said_on_the_acknowledgement_and_not_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_message_fails_with_its_code_and_stays_failed() {
+async fn a_refused_message_fails_with_its_code_until_it_is_proved_to_have_arrived() {
     let world = World::new().await;
     world.network.behave(|_, _| Behaviour::Refuse(FailureCode::ReachOutLimited));
     let session = world.connected_session().await;
@@ -44,11 +44,15 @@ async fn a_refused_message_fails_with_its_code_and_stays_failed() {
     assert_eq!(failure.code, FailureCode::ReachOutLimited);
     assert_eq!(failure.reason.as_deref(), Some("ack error 463"));
 
-    world.network.ack(session, &message.wa_id);
     world.network.behave(|_, _| Behaviour::Ack);
     let next = world.send(session, ADA, "next").await;
     world.until(next, MessageStatus::Sent).await;
     assert_eq!(world.message(id).await.status(), MessageStatus::Failed);
+    assert_eq!(world.network.sent.borrow().len(), 2, "it is never sent again");
+
+    // What was refused was a repeat: the first had been taken.
+    world.network.receipt(session, &message.wa_id, &message.remote_jid, ReceiptKind::Delivered);
+    world.until(id, MessageStatus::Delivered).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,12 @@ use waypost_domain::{
     Content, EngineKind, Env, Message, MessageId, MessageStatus, Role, Session, SessionId, SessionStatus, Tenant,
     TenantId, Timestamp, User,
 };
-use waypost_gateway::{Gateway, GatewayConfig, GatewayError, loops::Loops, messages::SendMessage};
+use waypost_gateway::{
+    Gateway, GatewayConfig, GatewayError,
+    lists::{MessageFilter, PageRequest},
+    loops::Loops,
+    messages::SendMessage,
+};
 use waypost_store::{MasterKey, NewAccount, Store, StoreConfig};
 
 use crate::network::Network;
@@ -123,6 +128,12 @@ impl World {
         self.gateway.accept_message(self.tenant, message).await.map(|accepted| accepted.id)
     }
 
+    /// How many messages the tenant has.
+    pub async fn messages(&self) -> usize {
+        let page = PageRequest::Number { page: 1, limit: 100 };
+        self.gateway.list_messages(self.tenant, MessageFilter::default(), page).await.unwrap().items.len()
+    }
+
     pub async fn message(&self, id: MessageId) -> Message {
         self.gateway.get_message(self.tenant, id).await.unwrap()
     }
@@ -187,6 +198,7 @@ fn text_message(session_id: SessionId, to: &str, text: &str) -> SendMessage {
         require_connected: false,
         send_at: None,
         expires_at: None,
+        check_number: false,
         idempotency: None,
     }
 }

@@ -15,7 +15,7 @@ use waypost_api::ApiConfig;
 use waypost_domain::Pacing;
 use waypost_engine::sandbox::SandboxDelays;
 use waypost_engine_whatsapp::WhatsappConfig;
-use waypost_gateway::GatewayConfig;
+use waypost_gateway::{CheckNumbers, GatewayConfig, LookupLimits};
 
 use layers::{ConfigError, Layers};
 
@@ -101,6 +101,15 @@ impl Config {
                 max_sessions_per_tenant: Some(count("max_sessions_per_tenant", 0, u32::MAX)?).filter(|most| *most > 0),
                 session_logins_per_second: count("logins_per_second", 1, 10_000)?,
                 operator_token: layers.get_set("operator_token", operator_token)?,
+                check_numbers: layers.get("check_numbers", |text| match text {
+                    "asked" => Ok(CheckNumbers::Asked),
+                    "always" => Ok(CheckNumbers::Always),
+                    _ => Err("must be asked or always".to_owned()),
+                })?,
+                lookup_limits: LookupLimits {
+                    per_minute: layers.get("lookups_per_minute", positive)?,
+                    burst: layers.get("lookup_burst", positive)?,
+                },
                 ..GatewayConfig::default()
             },
             api: ApiConfig {
@@ -169,6 +178,10 @@ fn sandbox(layers: &Layers) -> Result<SandboxDelays, ConfigError> {
         reply: layers.get("sandbox_reply_delay", values::duration)?,
         ..SandboxDelays::default()
     })
+}
+
+fn positive(text: &str) -> Result<NonZeroU32, String> {
+    values::number(text, NonZeroU32::MIN, NonZeroU32::MAX)
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

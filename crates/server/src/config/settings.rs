@@ -102,6 +102,9 @@ pub const SETTINGS: &[Setting] = &[
         "1h",
         "Pace: how long first contacts wait after WhatsApp refused one; again: twice as long, up to 24 times",
     ),
+    plain("check_numbers", "WHEN", "asked", "When numbers are looked up before a message is accepted: asked or always"),
+    plain("lookups_per_minute", "NUMBER", "30", "Numbers that each session may look up in a minute"),
+    plain("lookup_burst", "NUMBER", "100", "Numbers that each session may look up at once, after a pause"),
     plain("whatsapp_version", "VERSION", "", "WhatsApp Web's version, such as 2.3000.1023456789; unset: looked up"),
     #[cfg(feature = "wire-sim")]
     WHATSAPP_URL,

@@ -31,6 +31,10 @@ pub(super) struct MessageData<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReceivedData<'a> {
     pub from: String,
+    /// The writer's number, where it is known.
+    pub phone_number: Option<&'a str>,
+    /// The writer's LID, where it is known.
+    pub lid: Option<String>,
     pub push_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<&'a str>,

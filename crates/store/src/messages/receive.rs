@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use sea_orm::{DatabaseConnection, Value};
 use uuid::Uuid;
-use waypost_domain::{Content, Direction, EventId, EventType, MessageStatus, SessionId, TimelineEntry, WaMessageId};
+use waypost_domain::{
+    Content, Direction, EventId, EventType, Jid, JidServer, MessageStatus, SessionId, TimelineEntry, WaMessageId,
+};
 
 use super::{InboundOutcome, NewInbound, event_data::MessageData, event_data::ReceivedData};
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
     writer::{Pending, Tx},
 };
 
-const COLUMNS: usize = 15;
+const COLUMNS: usize = 16;
 
 /// The rows of an inbound message, made ready by the caller so that the writer only copies them.
 #[derive(Debug)]
@@ -33,6 +35,12 @@ impl InboundRows {
             Content::Text { text } => Some(text.as_str()),
             Content::Unsupported { .. } => None,
         };
+        let by = |server| {
+            [Some(&message.sender), message.sender_alt.as_ref()]
+                .into_iter()
+                .flatten()
+                .find(|jid| jid.server() == server)
+        };
         let data = MessageData {
             id: message.id,
             session_id: message.session_id,
@@ -45,6 +53,8 @@ impl InboundRows {
             error: None,
             received: Some(ReceivedData {
                 from: sender.clone(),
+                phone_number: by(JidServer::PhoneNumber).map(Jid::user),
+                lid: by(JidServer::Lid).map(ToString::to_string),
                 push_name: message.push_name.as_deref(),
                 text,
                 sent_at: message.sent_at,
@@ -70,6 +80,7 @@ impl InboundRows {
             chat.into(),
             sql::optional_free_text(message.to.as_deref()),
             sender.into(),
+            Value::String(message.sender_alt.as_ref().map(ToString::to_string)),
             sql::optional_free_text(message.push_name.as_deref()),
             kind.into(),
             sql::json(&message.content).into(),
@@ -103,7 +114,7 @@ pub(crate) async fn receive(
     for chunk in sql::chunks(&rows) {
         let sql = format!(
             "INSERT INTO messages (id, tenant_id, session_id, direction, wa_id, remote_jid, recipient, sender,
-             push_name, kind, content, status, created_at, updated_at, timeline) VALUES {}
+             sender_alt, push_name, kind, content, status, created_at, updated_at, timeline) VALUES {}
              ON CONFLICT (session_id, remote_jid, sender, wa_id) WHERE direction = 'inbound' DO NOTHING RETURNING id",
             sql::tuples(1, chunk.len(), COLUMNS)
         );

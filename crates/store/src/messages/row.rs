@@ -11,13 +11,14 @@ const TABLE: &str = "messages";
 
 pub(super) const COLUMNS: &str = "seq, id, tenant_id, session_id, direction, wa_id, remote_jid, recipient, sender,
     push_name, content, client_reference, status, failure, created_at, updated_at, timeline, send_at,
-    expires_at";
+    expires_at, sender_alt";
 
 /// Reads a row of [`COLUMNS`].
 pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
     let sender: Option<String> = row.get(TABLE, 8)?;
     let content: String = row.get(TABLE, 10)?;
     let failure: Option<String> = row.get(TABLE, 13)?;
+    let sender_alt: Option<String> = row.get(TABLE, 19)?;
     let timeline: String = row.get(TABLE, 16)?;
     let not_a_jid = || StoreError::Corrupt { table: TABLE, why: "the sender is no JID".to_owned() };
     Ok(Message {
@@ -30,6 +31,7 @@ pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
         remote_jid: row.name(TABLE, 6, |jid| jid.parse().ok())?,
         to: row.get(TABLE, 7)?,
         from: sender.map(|jid| jid.parse().map_err(|_| not_a_jid())).transpose()?,
+        from_alt: sender_alt.map(|jid| jid.parse().map_err(|_| not_a_jid())).transpose()?,
         push_name: row.get(TABLE, 9)?,
         content: sql::from_json(TABLE, &content)?,
         client_reference: row.get(TABLE, 11)?,

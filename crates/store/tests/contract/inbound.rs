@@ -28,6 +28,7 @@ on_both_databases! {
         assert_eq!(events[0].data, json!({
             "id": written.id, "sessionId": session, "status": "received", "direction": "inbound", "to": "14155550100",
             "remoteJid": "919876543210@s.whatsapp.net", "type": "text", "from": "919876543210@s.whatsapp.net",
+            "phoneNumber": "919876543210", "lid": null,
             "pushName": "Ada", "text": "Hi there", "sentAt": written.sent_at, "at": written.received_at,
         }));
     }

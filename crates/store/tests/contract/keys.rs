@@ -70,14 +70,6 @@ on_both_databases! {
         assert_eq!(names(&keys.list(KeyKind::SentMessage, "").await.unwrap()), ["b", "c"], "a tag of 0 has no age");
     }
 
-    async fn of_many_takers_one_gets_the_value(db: &TestDatabase) {
-        let keys = db.store.keys(db.env.new_id());
-        keys.put_many(KeyKind::PreKey, vec![entry("1", b"one-time", 0)]).await.unwrap();
-        let taken = futures::future::try_join_all((0..8).map(|_| keys.take(KeyKind::PreKey, "1"))).await.unwrap();
-        let taken: Vec<KeyEntry> = taken.into_iter().flatten().collect();
-        assert_eq!(taken, [entry("1", b"one-time", 0)]);
-    }
-
     async fn a_session_forgets_everything_and_its_neighbour_nothing(db: &TestDatabase) {
         let (one, other) = (db.store.keys(db.env.new_id()), db.store.keys(db.env.new_id()));
         for keys in [&one, &other] {

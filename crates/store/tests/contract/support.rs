@@ -174,6 +174,7 @@ impl TestDatabase {
             wa_id: WaMessageId::from(wa_id.to_owned()),
             chat: jid("919876543210"),
             sender: jid("919876543210"),
+            sender_alt: None,
             push_name: Some("Ada".to_owned()),
             to: Some("14155550100".to_owned()),
             content: Content::Text { text: "Hi there".to_owned() },

@@ -44,6 +44,11 @@ pub struct SendTextRequest {
     /// Whether to refuse with `WHATSAPP_UNAVAILABLE`, instead of queueing, while the session is not connected.
     #[schema(default = false, example = false)]
     require_connected: Option<bool>,
+    /// Whether to look the number up first: one without an account is refused with `NOT_ON_WHATSAPP`, and nothing is
+    /// queued. The form that was given is asked for first, then the other forms of its country (Brazil, Mexico,
+    /// Argentina); the message goes to the address that WhatsApp gives (`remoteJid`). Groups and LIDs are not looked up.
+    #[schema(default = false, example = false)]
+    check_number: Option<bool>,
 }
 
 impl FromFields for SendTextRequest {
@@ -55,9 +60,10 @@ impl FromFields for SendTextRequest {
         let require_connected = fields.optional("requireConnected", rules::boolean);
         let send_at = fields.optional("sendAt", rules::time);
         let expires_at = fields.optional("expiresAt", rules::time);
-        fields.not_supported_yet(&["quotedMessageId", "mentions", "checkNumber"]);
+        let check_number = fields.optional("checkNumber", rules::boolean);
+        fields.not_supported_yet(&["quotedMessageId", "mentions"]);
         let (session_id, to, text) = (session_id?, to?, text?);
-        Some(Self { session_id, to, text, client_reference, send_at, expires_at, require_connected })
+        Some(Self { session_id, to, text, client_reference, send_at, expires_at, require_connected, check_number })
     }
 }
 
@@ -117,6 +123,7 @@ pub async fn send_text(
         send_at: request.send_at,
         expires_at: request.expires_at,
         idempotency,
+        check_number: request.check_number.unwrap_or(false),
     };
     let accepted = app.gateway.accept_message(tenant.id, message).await?;
     Ok((Replayed(accepted.replayed), Success::new(accepted.into())))

@@ -1,8 +1,8 @@
 //! Inbound messages become rows, and are acknowledged to the network only then.
 
-use waypost_domain::{Jid, JidServer};
+use waypost_domain::Jid;
 use waypost_engine::{Inbound, NotStored};
-use waypost_store::NewInbound;
+use waypost_store::{NewInbound, Person, StoreError};
 
 use crate::{Inner, live::LiveSession};
 
@@ -12,42 +12,11 @@ use crate::{Inner, live::LiveSession};
 /// What the account's own other devices wrote (`from_me`) is acknowledged and not kept: it is neither the tenant's to
 /// answer nor a message that a caller of this API sent.
 pub(super) async fn store(inner: &Inner, session: &LiveSession, messages: Vec<Inbound>) -> Result<(), NotStored> {
-    let to = session.live().phone_number.as_ref().map(ToString::to_string);
-    let received_at = inner.env.now();
-    let rows: Vec<_> = messages
-        .into_iter()
-        .filter(|message| !message.from_me)
-        .map(|message| {
-            let (chat, sender) = addresses(&message);
-            NewInbound {
-                id: inner.env.new_id(),
-                tenant_id: session.tenant_id,
-                session_id: session.id,
-                wa_id: message.wa_id,
-                chat,
-                sender,
-                push_name: message.push_name,
-                to: to.clone(),
-                content: message.content,
-                sent_at: message.sent_at,
-                received_at,
-            }
-        })
-        .collect();
-    if rows.is_empty() {
+    let messages: Vec<_> = messages.into_iter().filter(|message| !message.from_me).collect();
+    if messages.is_empty() {
         return Ok(());
     }
-    // Whoever writes is no stranger any more.
-    let chats: Vec<_> =
-        if session.pace().is_off() { Vec::new() } else { rows.iter().map(|row| row.chat.clone()).collect() };
-    let stored = inner.store.store_inbound(rows).await;
-    if stored.is_ok() && !chats.is_empty() {
-        for chat in chats {
-            session.pace().met(chat);
-        }
-        session.dispatch.nudge();
-    }
-    stored.map(|_| ()).map_err(|error| {
+    write(inner, session, messages).await.map_err(|error| {
         tracing::error!(
             tenant.id = %session.tenant_id, session.id = %session.id, %error,
             "messages that came in were not stored; the network is to bring them again",
@@ -56,13 +25,64 @@ pub(super) async fn store(inner: &Inner, session: &LiveSession, messages: Vec<In
     })
 }
 
-/// The chat and the sender of a message, by number wherever the number is known: a person whom the network names once
-/// by number and once by LID is one chat.
-fn addresses(message: &Inbound) -> (Jid, Jid) {
-    let number = message.sender_alt.as_ref().filter(|alt| alt.server() == JidServer::PhoneNumber);
-    let sender = number.unwrap_or(&message.sender).clone();
-    let chat = if message.chat == message.sender { sender.clone() } else { message.chat.clone() };
-    (chat, sender)
+async fn write(inner: &Inner, session: &LiveSession, messages: Vec<Inbound>) -> Result<(), StoreError> {
+    let named_twice: Vec<_> =
+        messages.iter().filter_map(|message| Some((&message.sender, message.sender_alt.as_ref()?))).collect();
+    inner.learn_people(session, &named_twice).await?;
+    let to = session.live().phone_number.as_ref().map(ToString::to_string);
+    let received_at = inner.env.now();
+    let mut rows = Vec::with_capacity(messages.len());
+    for message in messages {
+        let person = inner.person(session, &message.sender).await?;
+        let Addresses { chat, sender, sender_alt } = addresses(&message, person);
+        rows.push(NewInbound {
+            id: inner.env.new_id(),
+            tenant_id: session.tenant_id,
+            session_id: session.id,
+            wa_id: message.wa_id,
+            chat,
+            sender,
+            sender_alt,
+            push_name: message.push_name,
+            to: to.clone(),
+            content: message.content,
+            sent_at: message.sent_at,
+            received_at,
+        });
+    }
+    // Whoever writes is no stranger any more.
+    let chats: Vec<_> =
+        if session.pace().is_off() { Vec::new() } else { rows.iter().map(|row| row.chat.clone()).collect() };
+    inner.store.store_inbound(rows).await?;
+    if !chats.is_empty() {
+        for chat in chats {
+            session.pace().met(chat);
+        }
+        session.dispatch.nudge();
+    }
+    Ok(())
+}
+
+/// Where a message belongs and who wrote it.
+#[derive(Debug, PartialEq, Eq)]
+struct Addresses {
+    chat: Jid,
+    sender: Jid,
+    sender_alt: Option<Jid>,
+}
+
+/// The addresses of a message: a person who is known by number and by LID is named by the address of the chat with them,
+/// in groups too.
+fn addresses(message: &Inbound, person: Option<Person>) -> Addresses {
+    let Some(person) = person else {
+        let (chat, sender) = (message.chat.clone(), message.sender.clone());
+        return Addresses { chat, sender, sender_alt: message.sender_alt.clone() };
+    };
+    let between_two = message.chat == person.lid || message.chat == person.number;
+    let sender = person.chat().clone();
+    let chat = if between_two { sender.clone() } else { message.chat.clone() };
+    let sender_alt = Some(if person.chat_by_lid { person.number } else { person.lid });
+    Addresses { chat, sender, sender_alt }
 }
 
 #[cfg(test)]
@@ -77,27 +97,35 @@ mod tests {
     const GROUP: &str = "120363000000000000@g.us";
 
     #[rstest]
-    #[case::by_lid_alone(LID, LID, None, (LID, LID))]
-    #[case::by_lid_with_a_known_number(LID, LID, Some(NUMBER), (NUMBER, NUMBER))]
-    #[case::by_number_with_a_known_lid(NUMBER, NUMBER, Some(LID), (NUMBER, NUMBER))]
-    #[case::in_a_group(GROUP, LID, Some(NUMBER), (GROUP, NUMBER))]
+    #[case::by_a_lid_that_is_all_that_is_known(LID, LID, None, (LID, LID, None))]
+    #[case::by_a_number_that_is_all_that_is_known(NUMBER, NUMBER, None, (NUMBER, NUMBER, None))]
+    #[case::by_lid_in_the_numbers_chat(LID, LID, Some(false), (NUMBER, NUMBER, Some(LID)))]
+    #[case::by_number_in_the_numbers_chat(NUMBER, NUMBER, Some(false), (NUMBER, NUMBER, Some(LID)))]
+    #[case::by_number_in_the_lids_chat(NUMBER, NUMBER, Some(true), (LID, LID, Some(NUMBER)))]
+    #[case::by_lid_in_the_lids_chat(LID, LID, Some(true), (LID, LID, Some(NUMBER)))]
+    #[case::chat_and_sender_in_two_namespaces(NUMBER, LID, Some(false), (NUMBER, NUMBER, Some(LID)))]
+    #[case::in_a_group(GROUP, LID, Some(false), (GROUP, NUMBER, Some(LID)))]
     fn one_person_is_one_chat(
         #[case] chat: &str,
         #[case] sender: &str,
-        #[case] sender_alt: Option<&str>,
-        #[case] expected: (&str, &str),
+        #[case] known_with_chat_by_lid: Option<bool>,
+        #[case] expected: (&str, &str, Option<&str>),
     ) {
+        let jid = |text: &str| -> Jid { text.parse().unwrap() };
         let message = Inbound {
             wa_id: "3EB0".to_owned().into(),
-            chat: chat.parse().unwrap(),
-            sender: sender.parse().unwrap(),
-            sender_alt: sender_alt.map(|jid| jid.parse().unwrap()),
+            chat: jid(chat),
+            sender: jid(sender),
+            sender_alt: None,
             from_me: false,
             push_name: None,
             sent_at: Timestamp::from_millis(0),
             content: Content::Text { text: "hi".to_owned() },
         };
-        let (chat, sender) = addresses(&message);
-        assert_eq!((chat.to_string().as_str(), sender.to_string().as_str()), expected);
+        let person =
+            known_with_chat_by_lid.map(|chat_by_lid| Person { lid: jid(LID), number: jid(NUMBER), chat_by_lid });
+        let (chat, sender, sender_alt) = expected;
+        let expected = Addresses { chat: jid(chat), sender: jid(sender), sender_alt: sender_alt.map(jid) };
+        assert_eq!(addresses(&message, person), expected);
     }
 }

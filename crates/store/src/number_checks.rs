@@ -1,0 +1,112 @@
+//! What WhatsApp said of numbers, remembered so that it is asked seldom.
+
+use std::collections::BTreeMap;
+
+use sea_orm::Value;
+use waypost_domain::{Jid, PhoneNumber, TenantId, Timestamp};
+
+use crate::{
+    Store, StoreError,
+    sql::{self, Row},
+    writer::Tx,
+};
+
+const TABLE: &str = "number_checks";
+const COLUMNS: usize = 5;
+
+/// What WhatsApp said of a number, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberCheck {
+    /// The number that was asked for.
+    pub number: PhoneNumber,
+    /// The address that WhatsApp gave for it; none: it has no account.
+    pub jid: Option<Jid>,
+    /// The account's LID, where WhatsApp said it.
+    pub lid: Option<Jid>,
+    /// When it was asked.
+    pub checked_at: Timestamp,
+}
+
+impl Store {
+    /// What the tenant's sessions were told of these numbers, in no order; nothing for those never asked about.
+    pub async fn number_checks(
+        &self,
+        tenant: TenantId,
+        numbers: &[PhoneNumber],
+    ) -> Result<Vec<NumberCheck>, StoreError> {
+        let mut checks = Vec::with_capacity(numbers.len());
+        for chunk in sql::chunks(numbers) {
+            let sql = format!(
+                "SELECT number, jid, lid, checked_at FROM number_checks WHERE tenant_id = $1 AND number IN ({})",
+                sql::list(2, chunk.len())
+            );
+            let numbers = chunk.iter().map(|number| number.as_str().into());
+            let values = std::iter::once(tenant.as_uuid().into()).chain(numbers).collect();
+            for row in self.read().all(sql, values).await? {
+                checks.push(check(&row)?);
+            }
+        }
+        Ok(checks)
+    }
+
+    /// Remembers what a session of the tenant was told. An older answer never replaces a newer one.
+    pub async fn save_number_checks(&self, tenant: TenantId, checks: Vec<NumberCheck>) -> Result<(), StoreError> {
+        // Two rows for one number would be refused: the last answer counts.
+        let last: BTreeMap<PhoneNumber, NumberCheck> =
+            checks.into_iter().map(|check| (check.number.clone(), check)).collect();
+        let last: Vec<NumberCheck> = last.into_values().collect();
+        self.writer().change(last, move |tx, last| Box::pin(save(tx, tenant, last))).await
+    }
+
+    /// Forgets, for every tenant, accounts found before one time and numbers found absent before another.
+    pub async fn prune_number_checks_system(
+        &self,
+        found_before: Timestamp,
+        absent_before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.writer().change((), move |tx, ()| Box::pin(prune(tx, found_before, absent_before))).await
+    }
+}
+
+async fn save(tx: &Tx, tenant: TenantId, checks: &[NumberCheck]) -> Result<(), StoreError> {
+    for chunk in sql::chunks(checks) {
+        let sql = format!(
+            "INSERT INTO number_checks (tenant_id, number, jid, lid, checked_at) VALUES {}
+             ON CONFLICT (tenant_id, number) DO UPDATE
+             SET jid = excluded.jid, lid = excluded.lid, checked_at = excluded.checked_at
+             WHERE number_checks.checked_at <= excluded.checked_at",
+            sql::tuples(1, chunk.len(), COLUMNS)
+        );
+        let jid = |jid: &Option<Jid>| Value::String(jid.as_ref().map(ToString::to_string));
+        let row = |check: &NumberCheck| -> [Value; COLUMNS] {
+            [
+                tenant.as_uuid().into(),
+                check.number.as_str().into(),
+                jid(&check.jid),
+                jid(&check.lid),
+                check.checked_at.as_millis().into(),
+            ]
+        };
+        tx.execute(sql, chunk.iter().flat_map(row).collect()).await?;
+    }
+    Ok(())
+}
+
+async fn prune(tx: &Tx, found_before: Timestamp, absent_before: Timestamp) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM number_checks WHERE checked_at < $1 OR (jid IS NULL AND checked_at < $2)";
+    tx.execute(sql, vec![found_before.as_millis().into(), absent_before.as_millis().into()]).await
+}
+
+fn check(row: &Row) -> Result<NumberCheck, StoreError> {
+    let jid = |index| -> Result<Option<Jid>, StoreError> {
+        let text: Option<String> = row.get(TABLE, index)?;
+        let corrupt = || StoreError::Corrupt { table: TABLE, why: format!("column {index}: not a JID") };
+        text.map(|text| text.parse().map_err(|_| corrupt())).transpose()
+    };
+    Ok(NumberCheck {
+        number: row.name(TABLE, 0, |number| number.parse().ok())?,
+        jid: jid(1)?,
+        lid: jid(2)?,
+        checked_at: row.time(TABLE, 3)?,
+    })
+}
