@@ -130,3 +130,35 @@ async fn a_device_in_the_background_counts_as_one_that_has_the_message() -> Resu
     scene.ada.wait_message(&id, "delivered").await;
     Ok(())
 }
+
+#[rstest]
+#[tokio::test]
+async fn receipts_from_any_address_in_any_order_and_number_end_in_the_highest_status(
+    #[values("pn", "lid", "companion")] form: &str,
+) -> Result<()> {
+    let mut scene = Scene::on(Database::Sqlite).await?;
+    scene.simulator.add_fault(&json!({"kind": "receiptForm", "as": form, "from": FRIEND})).await;
+    scene.simulator.add_fault(&json!({"kind": "repeatReceipt", "count": 2, "from": FRIEND})).await;
+    scene.simulator.add_fault(&json!({"kind": "earlyReceipt", "from": GATEWAY})).await;
+    scene.simulator.add_fault(&json!({"kind": "shuffleReceipts", "hold": 6, "seed": 7, "from": FRIEND})).await;
+    let mut ids = Vec::new();
+    for text in ["one", "two", "three"] {
+        ids.push(scene.send(text).await);
+        let seen = scene.friend.wait_text(text).await;
+        scene.friend.read(&[&seen.id]).await;
+    }
+    // What the simulator still holds back goes out now.
+    scene.simulator.clear_faults().await;
+    for id in &ids {
+        let read = scene.ada.wait_message(id, "read").await;
+        let timeline = Tenant::timeline(&read);
+        assert!(timeline.is_sorted_by_key(|status| rank(status)), "{timeline:?}");
+    }
+    Ok(())
+}
+
+/// How far a status is on the way of a message.
+fn rank(status: &str) -> usize {
+    let way = ["queued", "sending", "sent", "delivered", "read"];
+    way.iter().position(|step| *step == status).unwrap_or(way.len())
+}

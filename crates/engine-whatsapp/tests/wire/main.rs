@@ -8,6 +8,7 @@ mod connection;
 mod linking;
 mod messages;
 mod numbers;
+mod receipts;
 mod restart;
 mod simulator;
 mod states;

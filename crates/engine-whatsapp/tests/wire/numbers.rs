@@ -1,5 +1,6 @@
 //! Who has an account, as the server says it.
 
+use wa_sim::{Fault, FaultRule};
 use waypost_domain::PhoneNumber;
 use waypost_engine::LinkError;
 
@@ -32,4 +33,29 @@ async fn a_session_that_is_not_connected_says_so() {
     alice.link.disconnect().await;
     let refused = alice.link.lookup(&numbers(&[BOB])).await;
     assert!(matches!(refused, Err(LinkError::Unavailable(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_exists_under_another_form_is_answered_with_that_one() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    let (with_9, without_9) = ("5511987654321", "551187654321");
+    bench.sim.account(without_9).set_aliases(&[with_9]);
+    // Both and a stranger in one question: each answer is for the number that was asked.
+    let found = alice.link.lookup(&numbers(&[with_9, NOBODY, without_9])).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|found| found.account.map(|account| account.jid)).collect();
+    assert_eq!(found, [Some(jid(without_9)), None, Some(jid(without_9))]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_up_that_is_too_much_is_limited_for_as_long_as_the_server_says() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    bench.sim.faults().add(FaultRule::new(Fault::LookupError { code: 429, backoff: Some(77) }).from(ALICE).times(1));
+    bench.sim.faults().add(FaultRule::new(Fault::LookupError { code: 500, backoff: None }).from(ALICE).times(1));
+    let limited = alice.link.lookup(&numbers(&[BOB])).await;
+    assert_eq!(limited, Err(LinkError::RateLimited { retry_after_secs: 77 }));
+    let refused = alice.link.lookup(&numbers(&[BOB])).await;
+    assert!(matches!(refused, Err(LinkError::Unavailable(_))), "{refused:?}");
+    assert_eq!(alice.link.lookup(&numbers(&[BOB])).await.unwrap()[0].account, None);
 }
