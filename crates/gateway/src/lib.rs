@@ -9,8 +9,8 @@ mod error;
 mod live;
 pub mod loops;
 pub mod messages;
-mod operator;
 mod numbers;
+mod operator;
 mod people;
 pub mod sessions;
 

@@ -80,10 +80,9 @@ async fn a_caller_may_ask_to_be_refused_while_the_session_is_not_connected() {
 async fn what_is_promised_by_a_field_that_is_not_built_is_refused() {
     let api = Api::start().await;
     let account = api.account().await;
-    for (field, value) in [
-        ("quotedMessageId", json!("0192f3a0-0000-7000-8000-000000000001")),
-        ("mentions", json!(["919876543210"])),
-    ] {
+    for (field, value) in
+        [("quotedMessageId", json!("0192f3a0-0000-7000-8000-000000000001")), ("mentions", json!(["919876543210"]))]
+    {
         let mut body = json!({ "sessionId": account.session, "to": "919876543210", "text": "later" });
         body[field] = value;
         let refused = api.post("/api/messages/send-text", account.person(), body).await;

@@ -12,8 +12,8 @@ use waypost_domain::{
     ClientVersion, Content, EngineKind, Env, FailureCode, Jid, PhoneNumber, SessionId, Timestamp, WaMessageId,
 };
 use waypost_engine::{
-    EndReason, Engine, EngineEvent, EventSink, FoundAccount, Inbound, Link, LinkError, NotStored, NumberFound, Outgoing,
-    PairingCode, ReceiptKind, SendFailure, SessionSpec,
+    EndReason, Engine, EngineEvent, EventSink, FoundAccount, Inbound, Link, LinkError, NotStored, NumberFound,
+    Outgoing, PairingCode, ReceiptKind, SendFailure, SessionSpec,
 };
 
 /// What the network does with a message.
