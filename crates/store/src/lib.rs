@@ -12,8 +12,8 @@ mod events;
 mod keys;
 mod messages;
 mod migrations;
-mod pacing;
 mod number_checks;
+mod pacing;
 mod page;
 mod people;
 mod sessions;
@@ -37,8 +37,8 @@ pub use messages::{
     AcceptOutcome, DueMessages, Evidence, EvidenceOutcome, ExpiredMessage, ExpiryTimes, InboundOutcome, MessageFilter,
     MessageRef, NewIdempotency, NewInbound, NewOutbound, OutboxMessage, PacedClaim, PacedClaimed, StoredStatus,
 };
-pub use pacing::{SessionSettings, Spent};
 pub use number_checks::NumberCheck;
+pub use pacing::{SessionSettings, Spent};
 pub use page::{Page, PageRequest};
 pub use people::Person;
 pub use sessions::{NewSession, SessionChange};
