@@ -210,6 +210,7 @@ async fn a_receipt_of_the_accounts_own_phone_proves_nothing() {
     let unseen = text(&bench.env, &jid(BOB), "nobody confirms");
     alice.link.send(&unseen).await.unwrap();
     until("Alice's phone has its copy", || alice.account.totals().sent == 1).await;
+    until("Bob's phone has it", || bob.totals().received == 1).await;
     bob.set_receipts(true);
     let seen = text(&bench.env, &jid(BOB), "confirmed");
     alice.link.send(&seen).await.unwrap();
