@@ -110,7 +110,9 @@ impl Inner {
         }
         let learned = self.store.learn_people(session.tenant_id, session.id, news, self.env.now()).await?;
         if let Some(people) = session.people().as_mut() {
-            learned.into_iter().for_each(|person| people.add(person));
+            for person in learned {
+                people.add(person);
+            }
         }
         Ok(())
     }
