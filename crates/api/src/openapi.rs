@@ -26,7 +26,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use errors::{
-    Authenticated, BadBody, BadInput, ByOperator, Limited, Login, Missing, Once, Open, Refresh, Registering,
+    Alive, Authenticated, BadBody, BadInput, ByOperator, Limited, Login, Missing, Once, Open, Refresh, Registering,
     Unavailable, WrongState,
 };
 

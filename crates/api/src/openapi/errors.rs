@@ -53,7 +53,9 @@ groups! {
         ApiError::Unauthorized("The operator token is not valid"),
         ApiError::Internal(String::new()),
     ];
-    /// Of every route that does not.
+    /// Of the route that asks for nothing at all.
+    Alive = [ApiError::Internal(String::new())];
+    /// Of every other route that asks for no credential.
     Open = [ApiError::Internal(String::new()), ApiError::NotReady(String::new())];
     /// Of routes that take an id or a query.
     BadInput = [ApiError::field("id", "Must be a UUID")];

@@ -46,10 +46,12 @@ pub struct MessageAnswer {
     /// The writer's phone number in digits; null where it is not known. Inbound only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, required = false, example = "919876543210")]
+    #[expect(clippy::option_option, reason = "absent from an outbound message, null where it is not known")]
     phone_number: Option<Option<PhoneNumber>>,
     /// The writer's LID; null where it is not known. Inbound only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, required = false, example = "123456789012345@lid")]
+    #[expect(clippy::option_option, reason = "absent from an outbound message, null where it is not known")]
     lid: Option<Option<Jid>>,
     /// The writer's name for themselves. Inbound only, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -55,7 +55,7 @@ fn read(numbers: &[PhoneNumber], response: &UsyncResponse) -> Result<Vec<NumberF
         };
         let asked = contact.content.as_ref().map(|asked| asked.trim_start_matches('+'));
         // An answer that does not repeat the question is for the number that it names.
-        let number = asked.or_else(|| user.id.as_ref().map(|id| id.user_base()));
+        let number = asked.or_else(|| user.id.as_ref().map(wacore_binary::Jid::user_base));
         if let (Some(number), "in") = (number, contact.contact_type.as_str()) {
             accounts.extend(account(user).map(|account| (number.to_owned(), account)));
         }

@@ -178,16 +178,3 @@ async fn the_engine_is_told_that_a_receipt_is_recorded_when_its_row_says_so() {
         assert_eq!(world.message(id).await.status(), status);
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn while_the_database_is_away_no_message_is_given_up() {
-    let world = World::new().await;
-    world.network.behave(|_, _| Behaviour::Fail(SendFailure::Retry { reason: "the keys cannot be read".to_owned() }));
-    let session = world.connected_session().await;
-    world.send(session, ADA, "hi").await;
-    world.network.until_sent(1).await;
-    world.store.close().await;
-    // Six failures in a row are the end of a message, unless the database is what fails.
-    let tried_on = tokio::time::timeout(Duration::from_secs(60), world.network.until_sent(8)).await;
-    assert!(tried_on.is_ok(), "the message was given up");
-}

@@ -1,7 +1,7 @@
 //! `GET /health/live`
 
 use super::HealthAnswer;
-use crate::envelope::Success;
+use crate::{envelope::Success, openapi::Alive};
 
 /// Is the process alive
 #[utoipa::path(
@@ -9,7 +9,7 @@ use crate::envelope::Success;
     path = "/health/live",
     operation_id = "live",
     tag = "Service",
-    responses((status = 200, description = "It answers", body = Success<HealthAnswer>)),
+    responses((status = 200, description = "It answers", body = Success<HealthAnswer>), Alive),
 )]
 pub async fn live() -> Success<HealthAnswer> {
     Success::new(HealthAnswer { status: "live" })

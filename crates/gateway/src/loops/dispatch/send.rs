@@ -49,11 +49,7 @@ pub(super) async fn send(
     let (code, reason) = match failure {
         SendFailure::Park { .. } => return Outcome::Parked(item),
         SendFailure::Retry { reason } => {
-            // A link whose keys cannot be read or saved fails every message: while the database is away, none of them
-            // is to blame.
-            if inner.store.ping().await.is_ok() {
-                item.tries.failures += 1;
-            }
+            item.tries.failures += 1;
             if item.tries.failures < SEND_FAILURES {
                 let pause = pause_after(item.tries.failures, &inner.env);
                 tracing::debug!(
