@@ -10,5 +10,6 @@ mod messages;
 mod numbers;
 mod receipts;
 mod restart;
+mod retries;
 mod simulator;
 mod states;
