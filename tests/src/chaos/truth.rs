@@ -15,7 +15,7 @@ use super::world::{admin, devices};
 /// How long nothing may move before what is unsettled counts as stuck: longer than a message waits for its next try.
 const STUCK: Duration = Duration::from_secs(40);
 /// How long settling may take in all.
-const SETTLE: Duration = Duration::from_mins(5);
+const SETTLE: Duration = Duration::from_mins(30);
 /// The statuses of a message that is on its way.
 const ON_THE_WAY: [&str; 4] = ["scheduled", "queued", "sending", "sent"];
 
