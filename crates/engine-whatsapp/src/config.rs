@@ -26,8 +26,6 @@ pub struct WhatsappConfig {
     /// Web makes 812, which costs 12 ms of CPU and 812 encrypted rows for each session that is linked (notes/wire.md
     /// 1.7); 200 cost a quarter, and leave 195 first contacts between two uploads.
     pub prekeys: usize,
-    /// How long one send may take, its key exchange included, before it is to be tried again.
-    pub send_timeout: Duration,
     /// How long the lookup of the version may take.
     pub version_timeout: Duration,
     /// How many uploads and downloads run at once over all sessions.
@@ -47,6 +45,8 @@ pub struct Timings {
     pub quiet: Duration,
     /// How long the answer may take.
     pub answer: Duration,
+    /// How long a connection may leave every message unanswered before it is given up, whatever else it answers.
+    pub mute: Duration,
     /// How long a login may lead nowhere.
     pub login: Duration,
     /// The same for the first login after linking: the client itself waits 180 s for the phone.
@@ -61,6 +61,7 @@ impl Default for Timings {
             look: Duration::from_secs(5),
             quiet: Duration::from_secs(20),
             answer: Duration::from_secs(20),
+            mute: Duration::from_secs(50),
             login: Duration::from_secs(40),
             first_login: Duration::from_secs(200),
             doubt: Duration::from_secs(3),
@@ -76,7 +77,6 @@ impl Default for WhatsappConfig {
             device_name: None,
             device_platform: DevicePlatform::Chrome,
             prekeys: 200,
-            send_timeout: Duration::from_mins(1),
             version_timeout: Duration::from_secs(10),
             parallel_transfers: 16,
             dials_per_second: 20,

@@ -19,7 +19,7 @@ use waypost_domain::SessionId;
 use waypost_engine::EventSink;
 use whatsapp_rust::{anyhow, async_trait};
 
-use crate::ratchet::Ratchet;
+use crate::{lines::Lines, ratchet::Ratchet};
 
 /// How many frames may wait in front of the gate; past it the client waits, as it would for a slow socket. It sends at
 /// most eight messages in one frame.
@@ -27,11 +27,12 @@ const WAITING: usize = 256;
 /// How long a connection that is closed may take to write what waits.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Makes connections with a gate each.
+/// Makes connections with a gate each, one at a time ([`Lines`]).
 pub(crate) struct GatedFactory {
     inner: Arc<dyn TransportFactory>,
     sink: Arc<dyn EventSink>,
     ratchet: Arc<Ratchet>,
+    lines: Arc<Lines>,
     session: SessionId,
 }
 
@@ -41,9 +42,10 @@ impl GatedFactory {
         inner: Arc<dyn TransportFactory>,
         sink: Arc<dyn EventSink>,
         ratchet: Arc<Ratchet>,
+        lines: Arc<Lines>,
         session: SessionId,
     ) -> Self {
-        Self { inner, sink, ratchet, session }
+        Self { inner, sink, ratchet, lines, session }
     }
 }
 
@@ -52,6 +54,7 @@ impl TransportFactory for GatedFactory {
     async fn create_transport(
         &self,
     ) -> anyhow::Result<(Arc<dyn Transport>, whatsapp_rust::async_channel::Receiver<TransportEvent>)> {
+        self.lines.begin().await;
         let (inner, events) = self.inner.create_transport().await?;
         let (frames, waiting) = mpsc::channel(WAITING);
         let passing = tokio::spawn(pass(inner.clone(), self.sink.clone(), self.ratchet.clone(), self.session, waiting));

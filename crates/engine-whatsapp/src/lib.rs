@@ -30,6 +30,7 @@ mod http;
 mod inbound;
 mod incoming;
 mod jid;
+mod lines;
 mod link;
 mod outgoing;
 mod ratchet;

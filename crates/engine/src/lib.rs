@@ -58,10 +58,12 @@ pub trait Link: Send + Sync + 'static {
     /// Asks for a code that the owner of `number` types into their phone instead of scanning a QR code.
     async fn pairing_code(&self, number: &PhoneNumber) -> Result<PairingCode, LinkError>;
 
-    /// Hands one message to the network. `Ok` says that it was written to the connection, no more: the verdict is an
-    /// [`EngineEvent::Acked`] or [`EngineEvent::Refused`] with the same id. Sending again under the same id is
-    /// allowed, and is how a lost acknowledgement is mended.
-    async fn send(&self, message: &Outgoing) -> Result<(), SendFailure>;
+    /// Hands one message to the network, on this connection and no other: where the link has made another one meanwhile
+    /// the message is parked, because what was written to the one before and got lost must go out first. `Ok` says that
+    /// it was written to the connection, or may have been, no more: the verdict is an [`EngineEvent::Acked`] or
+    /// [`EngineEvent::Refused`] with the same id. Sending again under the same id is allowed, and is how a lost
+    /// acknowledgement is mended.
+    async fn send(&self, on: ConnectionId, message: &Outgoing) -> Result<(), SendFailure>;
 
     /// Asks the network which of `numbers` have an account. One answer for each number, in their order; a number that
     /// the network says nothing about has none. It makes traffic that a network watches: the gateway remembers answers
@@ -75,6 +77,10 @@ pub trait Link: Send + Sync + 'static {
     /// credentials go with [`Engine::forget`].
     async fn logout(&self);
 }
+
+/// Names one connection of a link: every one that is made has another, and [`EngineEvent::Connected`] says which.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConnectionId(pub u64);
 
 /// A message on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +124,7 @@ pub struct PairingCode {
 /// address and no text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendFailure {
-    /// Try again soon, under the same id.
+    /// Try again soon, under the same id. It did not leave.
     #[error("retry: {reason}")]
     Retry {
         /// What went wrong.
@@ -133,6 +139,7 @@ pub enum SendFailure {
         reason: String,
     },
     /// The session cannot take messages now, mostly because it is not connected: the message waits, queued, until it can.
+    /// It did not leave.
     #[error("park: {reason}")]
     Park {
         /// What went wrong.
@@ -247,6 +254,8 @@ pub enum EngineEvent {
     Connecting,
     /// Logged in, ready to send, socket alive.
     Connected {
+        /// Which connection it is, for [`Link::send`].
+        connection: ConnectionId,
         /// The account's name for itself, where it is known.
         push_name: Option<String>,
     },

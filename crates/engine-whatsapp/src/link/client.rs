@@ -32,7 +32,8 @@ pub(super) async fn build(link: &LinkCore, version: Version) -> Result<Built, St
     let shared = &link.shared;
     let dialed = shared.transport.clone().ok_or("no address to connect to")?;
     let backend = Arc::new(SessionBackend::new(shared.store.keys(link.spec.id), shared.env.clone()));
-    let transport = Arc::new(GatedFactory::new(dialed, link.sink.clone(), backend.ratchet().clone(), link.spec.id));
+    let (ratchet, lines) = (backend.ratchet().clone(), link.lines.clone());
+    let transport = Arc::new(GatedFactory::new(dialed, link.sink.clone(), ratchet, lines, link.spec.id));
     let persistence = PersistenceManager::new(backend.clone()).await.map_err(with_causes)?;
     let name = shared.config.device_name.as_ref().unwrap_or(&link.spec.name);
     persistence

@@ -25,7 +25,7 @@ use super::{
     client::{Built, build},
     doubt::{Doubt, Unlinked},
     events::{Change, Events, MAX_WAITING},
-    liveness::{Liveness, Signs},
+    liveness::{Liveness, Signs, Verdict},
     redelivery::Redelivery,
 };
 use crate::{backend::SessionBackend, inbound, jid, version::Version};
@@ -41,6 +41,8 @@ const RESTART_WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::fr
 
 /// Why a connection is given up that says nothing any more.
 const SILENT: &str = "WhatsApp stopped answering";
+/// Why a connection is given up that answers questions and no message.
+const MUTE: &str = "WhatsApp acknowledges no message";
 /// Why a login is given up that leads nowhere.
 const DEAF: &str = "WhatsApp took the login and delivered nothing after it";
 /// Why a connection is made anew that is well.
@@ -285,11 +287,11 @@ impl Running {
             }
             Change::QrExhausted => return Some(End::QrExhausted),
             Change::Paired(paired) => return self.linked(&paired).await,
-            Change::Connected => {
+            Change::Connected(connection) => {
                 (self.connected, self.was_connected, self.lost) = (true, true, None);
-                self.liveness.connected(Instant::now());
+                self.liveness.connected(self.signs(), Instant::now());
                 self.hollow = None;
-                self.link.post(EngineEvent::Connected { push_name: self.push_name() });
+                self.link.post(EngineEvent::Connected { connection, push_name: self.push_name() });
                 self.appear_offline().await;
             }
             Change::Renamed => self.presence_due = true,
@@ -359,23 +361,19 @@ impl Running {
             let silent = self.liveness.is_quiet(now);
             self.lost(if silent { SILENT } else { "the connection is being made again" }.to_owned());
         }
-        let stats = self.client.stats();
-        let signs = Signs {
-            last_data_ms: stats.last_data_received_ms,
-            frames: stats.frames_received,
-            sent: self.link.sent.load(Ordering::Relaxed),
-            answered: self.link.answered.load(Ordering::Relaxed),
-        };
+        let signs = self.signs();
         if self.connected {
-            if self.liveness.must_ask(signs, now) && self.question.is_none() {
-                self.question = Some(self.ask());
+            match self.liveness.look(signs, now) {
+                Verdict::Doubtful if self.question.is_none() => self.question = Some(self.ask()),
+                Verdict::Mute => return self.give_up_connection(MUTE),
+                Verdict::Alive | Verdict::Doubtful => {}
             }
             if self.redelivery.is_due(self.backend.unstored().take(), now) {
                 self.give_up_connection(UNSTORED);
             }
             return;
         }
-        let attempt = stats.reconnects;
+        let attempt = self.client.stats().reconnects;
         if self.hollow.is_some_and(|of| of != attempt || !up) {
             // The client found out by itself, and tries again.
             self.lost(DEAF.to_owned());
@@ -395,6 +393,16 @@ impl Running {
             } else {
                 "WhatsApp did not answer the login"
             });
+        }
+    }
+
+    fn signs(&self) -> Signs {
+        let stats = self.client.stats();
+        Signs {
+            last_data_ms: stats.last_data_received_ms,
+            frames: stats.frames_received,
+            sent: self.link.sent.load(Ordering::Relaxed),
+            answered: self.link.answered.load(Ordering::Relaxed),
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::mpsc;
 use wacore::types::events::{Event, EventHandler, EventInterest, EventKind, InboundMessage, PairSuccess, Receipt};
 use wacore_binary::JidExt as _;
-use waypost_engine::EndReason;
+use waypost_engine::{ConnectionId, EndReason};
 use whatsapp_rust::Client;
 
 use super::{LinkCore, Unlinked};
@@ -28,8 +28,8 @@ pub(super) enum Change {
     QrExhausted,
     /// A phone has linked the session.
     Paired(PairSuccess),
-    /// Logged in and ready.
-    Connected,
+    /// Logged in and ready, on this connection.
+    Connected(ConnectionId),
     /// The account's name for itself has changed, which makes the client say that it is available.
     Renamed,
     /// The connection broke; the client makes it again.
@@ -72,6 +72,8 @@ impl Events {
                 || client.lid().is_some_and(|own| sender.is_same_user_as(&own))
         });
         if !from_self && let Some(event) = verdict::receipt(receipt) {
+            // As good as an acknowledgement: it proves that messages leave.
+            self.link.answered.fetch_add(1, Ordering::Relaxed);
             self.link.post(event);
         }
     }
@@ -92,7 +94,7 @@ impl EventHandler for Events {
             // Where a pairing code is still good the connection stays, and there is nothing to tell.
             Event::PairingQrCodesExhausted(exhausted) if exhausted.disconnected => self.change(Change::QrExhausted),
             Event::PairSuccess(paired) => self.change(Change::Paired(paired.clone())),
-            Event::Connected(_) => self.change(Change::Connected),
+            Event::Connected(_) => self.change(Change::Connected(self.link.lines.present())),
             Event::SelfPushNameUpdated(_) => self.change(Change::Renamed),
             Event::Disconnected(lost) => self.change(Change::Lost(lost.reason.to_string())),
             Event::LoggedOut(out) => self.change(match verdict::logged_out(out) {

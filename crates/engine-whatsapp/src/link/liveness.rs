@@ -8,7 +8,8 @@
 //! - messages were sent, none was answered for [`Timings::quiet`], whatever else was heard.
 //!
 //! An answer proves both directions. Without one in [`Timings::answer`] the connection is given up: 50 s after the last
-//! sign of life at the latest. A login must lead to `connected` in [`Timings::login`], counted from the last time that
+//! sign of life at the latest. It is given up, too, where questions are answered and for [`Timings::mute`] not one
+//! message is: a connection that takes no message is none for anybody who sends. A login must lead to `connected` in [`Timings::login`], counted from the last time that
 //! more came in than the answers to our own questions.
 
 use tokio::time::Instant;
@@ -22,10 +23,21 @@ pub(super) struct Signs {
     pub(super) last_data_ms: u64,
     /// Stanzas that came in.
     pub(super) frames: u64,
-    /// Messages that were written to the connection.
+    /// Messages that were handed to a connection.
     pub(super) sent: u64,
-    /// Messages that the server answered.
+    /// Answers to messages: acknowledgements, refusals, receipts.
     pub(super) answered: u64,
+}
+
+/// What is to be done about a connection that is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing.
+    Alive,
+    /// It is to be asked for a sign of life.
+    Doubtful,
+    /// It takes no message, whatever it answers: it is to be made anew.
+    Mute,
 }
 
 /// What is known of the present connection.
@@ -35,6 +47,10 @@ pub(super) struct Liveness {
     signs: Signs,
     /// When there was last a sign of life.
     heard_at: Instant,
+    /// When a question was last answered.
+    proved_at: Instant,
+    /// How many messages had been sent when one was last answered.
+    sent_when_answered: u64,
     /// Since when messages wait for an answer.
     waiting_since: Option<Instant>,
     /// Since when a login makes no progress.
@@ -43,12 +59,21 @@ pub(super) struct Liveness {
 
 impl Liveness {
     pub(super) fn new(times: Timings, now: Instant) -> Self {
-        Self { times, signs: Signs::default(), heard_at: now, waiting_since: None, login_since: None }
+        Self {
+            times,
+            signs: Signs::default(),
+            heard_at: now,
+            proved_at: now,
+            sent_when_answered: 0,
+            waiting_since: None,
+            login_since: None,
+        }
     }
 
     /// A connection is ready, and was just heard from.
-    pub(super) fn connected(&mut self, now: Instant) {
-        (self.heard_at, self.waiting_since, self.login_since) = (now, None, None);
+    pub(super) fn connected(&mut self, signs: Signs, now: Instant) {
+        (self.heard_at, self.proved_at, self.sent_when_answered) = (now, now, signs.sent);
+        (self.waiting_since, self.login_since) = (None, None);
     }
 
     /// Whether there was no sign of life for long.
@@ -58,23 +83,29 @@ impl Liveness {
 
     /// The server answered a question.
     pub(super) fn proved(&mut self, now: Instant) {
-        (self.heard_at, self.waiting_since) = (now, None);
+        (self.heard_at, self.proved_at) = (now, now);
     }
 
-    /// Looks at a connection that is ready. `true` where it is time to ask.
-    pub(super) fn must_ask(&mut self, signs: Signs, now: Instant) -> bool {
+    /// Looks at a connection that is ready.
+    pub(super) fn look(&mut self, signs: Signs, now: Instant) -> Verdict {
         let before = std::mem::replace(&mut self.signs, signs);
         if (signs.last_data_ms, signs.frames) != (before.last_data_ms, before.frames) {
             self.heard_at = now;
         }
         if signs.answered != before.answered {
-            self.waiting_since = None;
+            (self.sent_when_answered, self.waiting_since) = (signs.sent, None);
         }
-        if signs.sent != before.sent && self.waiting_since.is_none() {
-            self.waiting_since = Some(now);
+        if signs.sent > self.sent_when_answered {
+            self.waiting_since.get_or_insert(now);
         }
-        let waits = self.waiting_since.is_some_and(|since| now - since >= self.times.quiet);
-        waits || self.is_quiet(now)
+        let waits = |limit| self.waiting_since.is_some_and(|since| now - since >= limit);
+        if waits(self.times.mute) {
+            Verdict::Mute
+        } else if self.is_quiet(now) || (waits(self.times.quiet) && now - self.proved_at >= self.times.quiet) {
+            Verdict::Doubtful
+        } else {
+            Verdict::Alive
+        }
     }
 
     /// Looks at a login that is under way; `fresh` where the phone has yet to hand over what it keeps. `true` where it
@@ -111,12 +142,13 @@ mod tests {
         let start = Instant::now();
         let mut life = Liveness::new(Timings::default(), start);
         let signs = Signs { last_data_ms: 1, frames: 3, ..Signs::default() };
-        assert!(!life.must_ask(signs, start));
-        assert!(!life.must_ask(signs, at(start, 19)));
-        assert!(life.must_ask(signs, at(start, 20)));
+        assert_eq!(life.look(signs, start), Verdict::Alive);
+        assert_eq!(life.look(signs, at(start, 19)), Verdict::Alive);
+        assert_eq!(life.look(signs, at(start, 20)), Verdict::Doubtful);
         life.proved(at(start, 21));
-        assert!(!life.must_ask(signs, at(start, 40)));
-        assert!(!life.must_ask(Signs { last_data_ms: 2, ..signs }, at(start, 41)), "data is a sign of life");
+        assert_eq!(life.look(signs, at(start, 40)), Verdict::Alive);
+        let more = Signs { last_data_ms: 2, ..signs };
+        assert_eq!(life.look(more, at(start, 41)), Verdict::Alive, "data is a sign of life");
     }
 
     #[test]
@@ -127,14 +159,63 @@ mod tests {
         let mut asked_at = None;
         for secs in (0..60).step_by(5) {
             signs = Signs { frames: signs.frames + 1, sent: signs.sent + 1, ..signs };
-            if life.must_ask(signs, at(start, secs)) {
+            if life.look(signs, at(start, secs)) == Verdict::Doubtful {
                 asked_at = Some(secs);
                 break;
             }
         }
         assert_eq!(asked_at, Some(20));
         signs.answered += 1;
-        assert!(!life.must_ask(signs, at(start, 25)), "an answered message is a sign of life");
+        assert_eq!(life.look(signs, at(start, 25)), Verdict::Alive, "an answered message is a sign of life");
+    }
+
+    #[test]
+    fn a_server_that_answers_every_question_and_no_message_is_given_up_within_a_minute() {
+        let start = Instant::now();
+        let mut life = Liveness::new(Timings::default(), start);
+        let mut signs = Signs { sent: 7, answered: 6, ..Signs::default() };
+        life.connected(signs, start);
+        let mut mute_at = None;
+        for secs in (0..120).step_by(5) {
+            if secs == 10 {
+                signs.sent += 1;
+            }
+            signs.frames += 1;
+            match life.look(signs, at(start, secs)) {
+                Verdict::Alive => {}
+                Verdict::Doubtful => life.proved(at(start, secs)),
+                Verdict::Mute => {
+                    mute_at = Some(secs);
+                    break;
+                }
+            }
+        }
+        assert_eq!(mute_at, Some(60), "50 s after a message was sent");
+    }
+
+    #[test]
+    fn a_connection_whose_messages_are_answered_is_not_mute() {
+        let start = Instant::now();
+        let mut life = Liveness::new(Timings::default(), start);
+        // Sent and answered between two looks, then nothing to send for long.
+        let signs = Signs { sent: 1, answered: 1, ..Signs::default() };
+        for secs in (5..120).step_by(5) {
+            assert_ne!(life.look(signs, at(start, secs)), Verdict::Mute);
+        }
+        // One message in two is answered.
+        let mut signs = signs;
+        for secs in (120..400).step_by(5) {
+            signs = Signs { sent: signs.sent + 2, answered: signs.answered + 1, ..signs };
+            assert_ne!(life.look(signs, at(start, secs)), Verdict::Mute);
+        }
+        // The connection before was left with messages unanswered; this one has none.
+        let mut left = Signs { sent: signs.sent + 9, ..signs };
+        life.look(left, at(start, 400));
+        life.connected(left, at(start, 405));
+        for secs in (405..600).step_by(5) {
+            left.frames += 1;
+            assert_ne!(life.look(left, at(start, secs)), Verdict::Mute);
+        }
     }
 
     #[test]

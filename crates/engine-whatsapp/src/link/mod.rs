@@ -24,11 +24,16 @@ use async_trait::async_trait;
 use tokio::{sync::watch, task::JoinHandle};
 use waypost_domain::PhoneNumber;
 use waypost_engine::{
-    EngineEvent, EventSink, Link, LinkError, NumberFound, Outgoing, PairingCode, SendFailure, SessionSpec,
+    ConnectionId, EngineEvent, EventSink, Link, LinkError, NumberFound, Outgoing, PairingCode, SendFailure, SessionSpec,
 };
 use whatsapp_rust::{Client, SendOptions};
 
-use crate::{engine::Shared, jid, outgoing, verdict};
+use crate::{
+    engine::Shared,
+    jid,
+    lines::{Lines, Sending},
+    outgoing, verdict,
+};
 
 /// A session's link.
 pub(crate) struct WhatsappLink {
@@ -58,8 +63,8 @@ impl Link for WhatsappLink {
         pairing::pairing_code(&self.core, number).await
     }
 
-    async fn send(&self, message: &Outgoing) -> Result<(), SendFailure> {
-        self.core.send(message).await
+    async fn send(&self, on: ConnectionId, message: &Outgoing) -> Result<(), SendFailure> {
+        self.core.send(on, message).await
     }
 
     async fn lookup(&self, numbers: &[PhoneNumber]) -> Result<Vec<NumberFound>, LinkError> {
@@ -82,6 +87,8 @@ pub(crate) struct LinkCore {
     sink: Arc<dyn EventSink>,
     /// The running client, for sends. The driver puts it here and takes it away.
     client: watch::Sender<Option<Arc<Client>>>,
+    /// The connections that the link makes.
+    lines: Arc<Lines>,
     /// The running driver. Its lock is held while it is stopped, so that connects and disconnects take turns.
     driver: tokio::sync::Mutex<Option<Driver>>,
     /// Aborts the driver where nobody can wait for it any more.
@@ -90,7 +97,7 @@ pub(crate) struct LinkCore {
     quiet: AtomicBool,
     /// How many messages were written to connections.
     sent: AtomicU64,
-    /// How many messages the server answered.
+    /// How many answers to messages came in: acknowledgements, refusals, receipts.
     answered: AtomicU64,
 }
 
@@ -115,6 +122,7 @@ impl LinkCore {
             spec,
             sink,
             client: watch::Sender::new(None),
+            lines: Arc::default(),
             driver: tokio::sync::Mutex::new(None),
             abort: Mutex::new(None),
             quiet: AtomicBool::new(false),
@@ -184,21 +192,25 @@ impl LinkCore {
         }
     }
 
-    async fn send(&self, message: &Outgoing) -> Result<(), SendFailure> {
+    async fn send(&self, on: ConnectionId, message: &Outgoing) -> Result<(), SendFailure> {
         let wire = outgoing::build(&message.content)?;
         let Some(client) = self.running_client() else {
             return Err(SendFailure::Park { reason: "not connected".to_owned() });
         };
         let options = SendOptions::default().with_message_id(message.wa_id.as_str());
         let sending = client.send_message_with_options(jid::to_wire(&message.to), wire, options);
-        match tokio::time::timeout(self.shared.config.send_timeout, sending).await {
-            Ok(Ok(_)) => {
-                self.sent.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            Ok(Err(error)) => Err(verdict::send_failure(&error)),
-            Err(_) => Err(SendFailure::Retry { reason: "the send took too long".to_owned() }),
+        // Counted first: an answer may be here before the call returns.
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        let sent = match self.lines.send(on, sending).await {
+            // Cut off it may have been written: as good as sent, and unanswered.
+            Sending::Done(Ok(_)) | Sending::CutOff => Ok(()),
+            Sending::Done(Err(error)) => Err(verdict::send_failure(&error)),
+            Sending::Elsewhere => Err(SendFailure::Park { reason: "another connection was made".to_owned() }),
+        };
+        if sent.is_err() {
+            self.sent.fetch_sub(1, Ordering::Relaxed);
         }
+        sent
     }
 }
 

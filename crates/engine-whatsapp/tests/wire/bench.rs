@@ -1,6 +1,7 @@
 //! A simulator, a store on disk, an engine, and a sink that remembers what it was told.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,9 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use wa_sim::{AccountHandle, Sim};
 use waypost_domain::{Content, Env, Jid, SessionId, WaMessageId};
-use waypost_engine::{Engine as _, EngineEvent, EventSink, Inbound, Link, NotStored, Outgoing, SessionSpec};
+use waypost_engine::{
+    ConnectionId, Engine as _, EngineEvent, EventSink, Inbound, Link, NotStored, Outgoing, SendFailure, SessionSpec,
+};
 use waypost_engine_whatsapp::{Timings, WhatsappConfig, WhatsappEngine};
 use waypost_store::{MasterKey, Store, StoreConfig};
 
@@ -89,6 +92,11 @@ impl Bench {
         self.sink.connected(id, 1).await;
         Session { id, link, account: self.sim.account(number), device: paired.device, jid: jid(number) }
     }
+
+    /// Hands a message over on the session's last connection.
+    pub async fn send(&self, from: &Session, message: &Outgoing) -> Result<(), SendFailure> {
+        from.link.send(self.sink.connection(from.id), message).await
+    }
 }
 
 fn engine(sim: &Sim, store: &Store, env: &Env, timings: Timings) -> WhatsappEngine {
@@ -129,6 +137,7 @@ pub struct Sink {
     refuses: AtomicBool,
     /// Receipts are taken note of and do not reach the disk.
     holds: watch::Sender<bool>,
+    connections: Mutex<HashMap<SessionId, ConnectionId>>,
 }
 
 #[derive(Default)]
@@ -159,6 +168,11 @@ impl Sink {
 
     pub fn forget(&self) {
         *self.heard() = Heard::default();
+    }
+
+    /// The connection of a session that was made last.
+    pub fn connection(&self, session: SessionId) -> ConnectionId {
+        self.connections.lock().unwrap().get(&session).copied().unwrap_or_default()
     }
 
     pub fn refuse_inbound(&self, refuse: bool) {
@@ -231,6 +245,9 @@ impl Sink {
 #[async_trait]
 impl EventSink for Sink {
     fn post(&self, session: SessionId, event: EngineEvent) {
+        if let EngineEvent::Connected { connection, .. } = &event {
+            self.connections.lock().unwrap().insert(session, *connection);
+        }
         self.heard().events.push((session, event));
         self.changed.send_replace(());
     }

@@ -48,7 +48,7 @@ async fn a_disconnected_session_parks_its_messages_and_connects_without_a_qr_cod
     let message = text(&bench.env, &jid("4915100000002"), "hello");
     alice.link.disconnect().await;
     until("the socket is closed", || !alice.account.is_connected(alice.device)).await;
-    assert!(matches!(alice.link.send(&message).await, Err(SendFailure::Park { .. })));
+    assert!(matches!(bench.send(&alice, &message).await, Err(SendFailure::Park { .. })));
     bench.sink.forget();
     alice.link.connect().await.unwrap();
     bench.sink.connected(alice.id, 1).await;
@@ -75,7 +75,26 @@ async fn a_session_opened_twice_has_one_connection() {
     second.connect().await.unwrap();
     bench.sink.connected(alice.id, 2).await;
     assert!(matches!(
-        alice.link.send(&text(&bench.env, &jid("4915100000002"), "hello")).await,
+        bench.send(&alice, &text(&bench.env, &jid("4915100000002"), "hello")).await,
         Err(SendFailure::Park { .. })
     ));
+}
+
+/// The client makes a lost connection again by itself, before anybody has put what died with it back in its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_for_a_connection_that_is_gone_does_not_leave_on_the_next() {
+    let bench = Bench::new().await;
+    let alice = bench.linked("4915100000001").await;
+    let bob = bench.linked("4915100000002").await;
+    let before = bench.sink.connection(alice.id);
+    bench.sink.forget();
+    assert!(alice.account.cut(alice.device));
+    bench.sink.connected(alice.id, 1).await;
+    assert_ne!(bench.sink.connection(alice.id), before);
+    let late = text(&bench.env, &bob.jid, "late");
+    assert!(matches!(alice.link.send(before, &late).await, Err(SendFailure::Park { .. })));
+    let again = text(&bench.env, &bob.jid, "again");
+    bench.send(&alice, &again).await.unwrap();
+    let shown = bench.sink.until("a message", |heard| heard.inbound_of(bob.id).next().cloned()).await;
+    assert_eq!(shown.wa_id, again.wa_id);
 }

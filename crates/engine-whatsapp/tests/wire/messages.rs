@@ -25,7 +25,7 @@ async fn a_text_is_acked_received_and_its_delivery_confirmed_by_the_other_sessio
     bob.account.set_receipts(false);
     for content in ["hello", "x", "Grüße 👋🏽\nاهلا", &"é".repeat(Content::MAX_TEXT)] {
         let message = text(&bench.env, &bob.jid, content);
-        alice.link.send(&message).await.unwrap();
+        bench.send(&alice, &message).await.unwrap();
         bench.sink.acked(alice.id, &message.wa_id).await;
         let received = bench.sink.received(bob.id, &message.wa_id).await;
         assert_eq!(received.content, message.content);
@@ -42,7 +42,7 @@ async fn a_reading_phone_is_heard_of() {
     let alice = bench.linked(ALICE).await;
     let bob = bench.sim.account(BOB);
     let message = text(&bench.env, &jid(BOB), "read me");
-    alice.link.send(&message).await.unwrap();
+    bench.send(&alice, &message).await.unwrap();
     bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Delivered).await;
     assert_eq!(bob.read(None).await, 1);
     bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Read).await;
@@ -56,7 +56,7 @@ async fn a_message_sent_again_after_a_restart_carries_the_same_id() {
     let alice = bench.linked(ALICE).await;
     let bob = bench.sim.account(BOB);
     let message = text(&bench.env, &jid(BOB), "once or twice");
-    alice.link.send(&message).await.unwrap();
+    bench.send(&alice, &message).await.unwrap();
     bench.sink.acked(alice.id, &message.wa_id).await;
     until("the phone has it", || bob.totals().received == 1).await;
 
@@ -69,7 +69,7 @@ async fn a_message_sent_again_after_a_restart_carries_the_same_id() {
     bench.sink.connected(alice.id, 1).await;
     assert!(!bench.sink.heard().of(alice.id).any(|event| matches!(event, EngineEvent::Qr { .. })));
 
-    link.send(&message).await.unwrap();
+    link.send(bench.sink.connection(alice.id), &message).await.unwrap();
     bench.sink.acked(alice.id, &message.wa_id).await;
     until("the phone has it again", || bob.totals().repeated == 1).await;
     let shown = bob.chats()[0].messages[0].clone();
@@ -83,7 +83,7 @@ async fn a_receipt_that_did_not_reach_the_disk_before_the_end_comes_again() {
     let bob = bench.sim.account(BOB);
     bench.sink.hold_receipts(true);
     let message = text(&bench.env, &jid(BOB), "did you get this?");
-    alice.link.send(&message).await.unwrap();
+    bench.send(&alice, &message).await.unwrap();
     bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Delivered).await;
     // A message from Bob came the whole way behind the receipt: an ungated confirmation would have left by now.
     let answer = bob.send_text(ALICE, "I did").await.unwrap();
@@ -108,7 +108,7 @@ async fn a_refused_message_is_refused_with_its_code() {
     bench.sim.account(BOB);
     bench.sim.faults().add(rule(Fault::Nack { code: 463 }));
     let message = text(&bench.env, &jid(BOB), "to a stranger");
-    alice.link.send(&message).await.unwrap();
+    bench.send(&alice, &message).await.unwrap();
     let code = bench
         .sink
         .until("a refusal", |heard| {
@@ -129,8 +129,8 @@ async fn without_an_ack_a_message_is_not_acked() {
     bench.sim.faults().add(rule(Fault::WithholdAck));
     let silent = text(&bench.env, &jid(BOB), "no answer");
     let answered = text(&bench.env, &jid(BOB), "answered");
-    alice.link.send(&silent).await.unwrap();
-    alice.link.send(&answered).await.unwrap();
+    bench.send(&alice, &silent).await.unwrap();
+    bench.send(&alice, &answered).await.unwrap();
     bench.sink.acked(alice.id, &answered.wa_id).await;
     let acked = |event: &EngineEvent| matches!(event, EngineEvent::Acked { wa_id, .. } if *wa_id == silent.wa_id);
     assert!(!bench.sink.heard().of(alice.id).any(acked));
@@ -208,12 +208,12 @@ async fn a_receipt_of_the_accounts_own_phone_proves_nothing() {
     let bob = bench.sim.account(BOB);
     bob.set_receipts(false);
     let unseen = text(&bench.env, &jid(BOB), "nobody confirms");
-    alice.link.send(&unseen).await.unwrap();
+    bench.send(&alice, &unseen).await.unwrap();
     until("Alice's phone has its copy", || alice.account.totals().sent == 1).await;
     until("Bob's phone has it", || bob.totals().received == 1).await;
     bob.set_receipts(true);
     let seen = text(&bench.env, &jid(BOB), "confirmed");
-    alice.link.send(&seen).await.unwrap();
+    bench.send(&alice, &seen).await.unwrap();
     bench.sink.receipt(alice.id, &seen.wa_id, ReceiptKind::Delivered).await;
     let of_unseen =
         |event: &EngineEvent| matches!(event, EngineEvent::Receipt { wa_ids, .. } if wa_ids.contains(&unseen.wa_id));
@@ -227,7 +227,7 @@ async fn a_hundred_texts_go_out_in_order_and_are_all_acked() {
     let bob = bench.sim.account(BOB);
     let messages: Vec<_> = (0..100).map(|number| text(&bench.env, &jid(BOB), &number.to_string())).collect();
     for message in &messages {
-        tokio::time::timeout(Duration::from_secs(30), alice.link.send(message)).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(30), bench.send(&alice, message)).await.unwrap().unwrap();
     }
     for message in &messages {
         bench.sink.acked(alice.id, &message.wa_id).await;

@@ -19,7 +19,7 @@ async fn a_receipt_names_its_message_from_a_number_a_lid_and_a_companion_alike()
         bench.sim.faults().add(FaultRule::new(Fault::RepeatReceipt { count: 2, receipt: None }).from(BOB));
         bench.sim.faults().add(FaultRule::new(Fault::EarlyReceipt).from(ALICE));
         let message = text(&bench.env, &jid(BOB), "in any form");
-        alice.link.send(&message).await.unwrap();
+        bench.send(&alice, &message).await.unwrap();
         bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Delivered).await;
         bench.sink.acked(alice.id, &message.wa_id).await;
         bob.read(None).await;

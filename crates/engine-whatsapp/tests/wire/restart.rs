@@ -13,7 +13,7 @@ async fn a_restart_of_the_simulator_loses_nothing_and_shows_nothing_twice() {
     let bench = Bench::new().await;
     let (alice, bob) = (bench.linked(ALICE).await, bench.linked(BOB).await);
     let before = text(&bench.env, &bob.jid, "before");
-    alice.link.send(&before).await.unwrap();
+    bench.send(&alice, &before).await.unwrap();
     bench.sink.acked(alice.id, &before.wa_id).await;
     bench.sink.received(bob.id, &before.wa_id).await;
     let answer = bob.account.send_text(ALICE, "from the phone").await.unwrap();
@@ -21,7 +21,7 @@ async fn a_restart_of_the_simulator_loses_nothing_and_shows_nothing_twice() {
     bob.link.disconnect().await;
     until("the socket is closed", || !bob.account.is_connected(bob.device)).await;
     let queued = text(&bench.env, &bob.jid, "while you were away");
-    alice.link.send(&queued).await.unwrap();
+    bench.send(&alice, &queued).await.unwrap();
     bench.sink.acked(alice.id, &queued.wa_id).await;
 
     bench.sink.forget();
@@ -30,7 +30,7 @@ async fn a_restart_of_the_simulator_loses_nothing_and_shows_nothing_twice() {
     bob.link.connect().await.unwrap();
     bench.sink.received(bob.id, &queued.wa_id).await;
     let after = text(&bench.env, &bob.jid, "after");
-    alice.link.send(&after).await.unwrap();
+    bench.send(&alice, &after).await.unwrap();
     bench.sink.acked(alice.id, &after.wa_id).await;
     bench.sink.received(bob.id, &after.wa_id).await;
     let phone = bench.sim.find_account(BOB).unwrap();

@@ -19,7 +19,7 @@ async fn a_retry_after_a_restart_is_answered_with_the_same_text_under_the_same_i
     // The damaged copy makes it a retry on the wire before the restart, too.
     bench.sim.faults().add(FaultRule::new(Fault::Corrupt { device: None }).to(BOB).times(1));
     let message = text(&bench.env, &jid(BOB), "once more");
-    alice.link.send(&message).await.unwrap();
+    bench.send(&alice, &message).await.unwrap();
     until("the phone can read it", || bob.totals().received == 1).await;
     let before = bob.chats()[0].messages[0].resends;
     drop(alice.link);
@@ -43,7 +43,7 @@ async fn a_phone_that_asked_too_often_is_not_answered() {
     let alice = bench.linked(ALICE).await;
     let bob = bench.sim.account(BOB);
     let message = text(&bench.env, &jid(BOB), "the same");
-    alice.link.send(&message).await.unwrap();
+    bench.send(&alice, &message).await.unwrap();
     until("the phone shows it", || bob.totals().received == 1).await;
     for count in [5, 6] {
         assert!(bob.ask_again(ALICE, &message.wa_id.to_string(), Some(ReceiptForm::Pn), count).await);

@@ -19,7 +19,7 @@ async fn sends_are_taken_whether_or_not_the_account_is_migrated(#[case] migrated
     let bob = bench.sim.account(BOB);
     let alice = bench.linked(ALICE).await;
     let first = text(&bench.env, &jid(BOB), "by number");
-    alice.link.send(&first).await.unwrap();
+    bench.send(&alice, &first).await.unwrap();
     bench.sink.acked(alice.id, &first.wa_id).await;
     until("the phone shows it", || bob.totals().received == 1).await;
 
@@ -28,7 +28,7 @@ async fn sends_are_taken_whether_or_not_the_account_is_migrated(#[case] migrated
     let id = WaMessageId::from(bob.send_text(ALICE, "who am I?").await.unwrap());
     let received = bench.sink.received(alice.id, &id).await;
     let answer = text(&bench.env, &received.chat, "by what I was told");
-    alice.link.send(&answer).await.unwrap();
+    bench.send(&alice, &answer).await.unwrap();
     bench.sink.acked(alice.id, &answer.wa_id).await;
     until("the phone shows the answer", || bob.totals().received == 2).await;
     assert_eq!(bob.totals().undecryptable, 0);
@@ -41,7 +41,7 @@ async fn a_damaged_copy_is_asked_for_again_by_either_side() {
     let bob = bench.sim.account(BOB);
     bench.sim.faults().add(FaultRule::new(Fault::Corrupt { device: None }).to(BOB).times(1));
     let message = text(&bench.env, &jid(BOB), "once more");
-    alice.link.send(&message).await.unwrap();
+    bench.send(&alice, &message).await.unwrap();
     until("the phone can read it", || bob.totals().received == 1).await;
     let shown = bob.chats()[0].messages[0].clone();
     assert_eq!(shown.id, message.wa_id.to_string());
@@ -61,7 +61,7 @@ async fn a_phone_that_asks_again_gets_the_same_message_under_the_same_id() {
     let alice = bench.linked(ALICE).await;
     let bob = bench.sim.account(BOB);
     let message = text(&bench.env, &jid(BOB), "the same");
-    alice.link.send(&message).await.unwrap();
+    bench.send(&alice, &message).await.unwrap();
     until("the phone shows it", || bob.totals().received == 1).await;
     for (count, form) in (1..).zip([ReceiptForm::Pn, ReceiptForm::Lid]) {
         assert!(bob.ask_again(ALICE, &message.wa_id.to_string(), Some(form), count).await);
@@ -80,7 +80,7 @@ async fn a_device_that_is_added_while_messages_flow_reads_along_and_one_that_is_
     let bob = bench.sim.account(BOB);
     let send = async |content: &str| {
         let message = text(&bench.env, &jid(BOB), content);
-        alice.link.send(&message).await.unwrap();
+        bench.send(&alice, &message).await.unwrap();
         bench.sink.acked(alice.id, &message.wa_id).await;
     };
     send("to the phone alone").await;

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
-use wa_sim::{ConnectionFault, ConnectionRule, Failure, Scope, StreamError};
+use wa_sim::{ConnectionFault, ConnectionRule, Failure, Fault, FaultRule, Scope, StreamError};
 use waypost_engine::{EndReason, EngineEvent};
 use waypost_engine_whatsapp::Timings;
 
@@ -19,6 +19,7 @@ fn timings() -> Timings {
         look: Duration::from_millis(100),
         quiet: Duration::from_millis(500),
         answer: Duration::from_secs(1),
+        mute: Duration::from_secs(2),
         login: Duration::from_secs(4),
         doubt: Duration::from_millis(50),
         ..Timings::default()
@@ -218,8 +219,24 @@ async fn a_quiet_connection_that_answers_stays() {
     // Nothing happens, and that is what takes its time: long enough to be asked twice and given up.
     tokio::time::sleep((timings().quiet + timings().answer) * 2).await;
     let message = text(&bench.env, &jid(BOB), "hello");
-    alice.link.send(&message).await.unwrap();
+    bench.send(&alice, &message).await.unwrap();
     bench.sink.acked(alice.id, &message.wa_id).await;
     assert_eq!(logins(&bench), 0, "an idle connection is asked, and kept");
     assert!(!bench.sink.heard().of(alice.id).any(|event| matches!(event, EngineEvent::ConnectionLost { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_answers_questions_and_no_message_is_found_out() {
+    let (bench, alice) = alice().await;
+    bench.sim.account(BOB).set_receipts(false);
+    bench.sim.faults().add(FaultRule::new(Fault::WithholdAck).from(ALICE));
+    bench.send(&alice, &text(&bench.env, &jid(BOB), "unanswered")).await.unwrap();
+    let since = Instant::now();
+    loss(&bench, &alice, "acknowledges no message").await;
+    assert!(since.elapsed() >= timings().mute - timings().look, "not before its time");
+    bench.sink.connected(alice.id, 1).await;
+    bench.sim.faults().clear();
+    let answered = text(&bench.env, &jid(BOB), "answered");
+    bench.send(&alice, &answered).await.unwrap();
+    bench.sink.acked(alice.id, &answered.wa_id).await;
 }

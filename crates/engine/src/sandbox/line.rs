@@ -18,7 +18,7 @@ use super::{
     script::Step,
     timer::{Flight, MAX_IN_FLIGHT_PER_SESSION, Places},
 };
-use crate::{EndReason, EngineEvent, EventSink, Inbound, SendFailure};
+use crate::{ConnectionId, EndReason, EngineEvent, EventSink, Inbound, SendFailure};
 
 /// What pretend phones call themselves.
 const PUSH_NAME: &str = "Sandbox phone";
@@ -49,7 +49,7 @@ struct State {
     account: Option<PhoneNumber>,
     connection: Connection,
     /// Which connection is or was the last; acknowledgements belong to one.
-    number: ConnectionNumber,
+    id: ConnectionId,
     /// Receipts that came while the session was not connected.
     receipts: Vec<EngineEvent>,
     /// Incoming texts that are not stored yet.
@@ -62,9 +62,6 @@ type Arriving = (Inbound, Option<Places>);
 
 /// Names a link of a line.
 pub(super) type LinkNumber = u64;
-
-/// Names a connection of a line.
-pub(super) type ConnectionNumber = u64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Connection {
@@ -83,7 +80,7 @@ impl Line {
             link: 0,
             account: None,
             connection: Connection::Closed,
-            number: 0,
+            id: ConnectionId::default(),
             receipts: Vec::new(),
             inbox: VecDeque::new(),
             handing_over: false,
@@ -124,8 +121,8 @@ impl Line {
 
     fn open(self: &Arc<Self>, state: &mut State) {
         state.connection = Connection::Open;
-        state.number += 1;
-        self.post(state, EngineEvent::Connected { push_name: Some(PUSH_NAME.to_owned()) });
+        state.id.0 += 1;
+        self.post(state, EngineEvent::Connected { connection: state.id, push_name: Some(PUSH_NAME.to_owned()) });
         for receipt in std::mem::take(&mut state.receipts) {
             self.post(state, receipt);
         }
@@ -167,11 +164,11 @@ impl Line {
         self.state().account.is_some()
     }
 
-    /// The open connection to send over.
-    pub(super) fn connection(&self, link: LinkNumber) -> Result<ConnectionNumber, SendFailure> {
+    /// The connection that is open.
+    pub(super) fn connection(&self, link: LinkNumber) -> Result<ConnectionId, SendFailure> {
         let state = self.state();
         if state.link == link && state.connection == Connection::Open {
-            Ok(state.number)
+            Ok(state.id)
         } else if state.account.is_none() {
             Err(SendFailure::SessionGone { reason: "the sandbox session is not linked".to_owned() })
         } else {
@@ -184,7 +181,7 @@ impl Line {
         let Flight { sent_over, wa_id, to, places, .. } = flight;
         let mut state = self.state();
         let at = self.env.now();
-        let same_connection = state.connection == Connection::Open && state.number == *sent_over;
+        let same_connection = state.connection == Connection::Open && state.id == *sent_over;
         match step {
             Step::Ack if same_connection => self.post(&state, EngineEvent::Acked { wa_id: wa_id.clone(), at }),
             Step::Refuse { error, code } if same_connection => {
@@ -211,7 +208,7 @@ impl Line {
                 let reason = "the pretend connection broke".to_owned();
                 self.post(&state, EngineEvent::ConnectionLost { reason });
             }
-            Step::Reconnect if state.connection == Connection::Lost && state.number == *sent_over => {
+            Step::Reconnect if state.connection == Connection::Lost && state.id == *sent_over => {
                 self.post(&state, EngineEvent::Connecting);
                 self.open(&mut state);
             }

@@ -12,7 +12,7 @@ use super::{
     script::{minds_repeats, script},
     timer::Flight,
 };
-use crate::{EventSink, Link, LinkError, NumberFound, Outgoing, PairingCode, SendFailure, SessionSpec};
+use crate::{ConnectionId, EventSink, Link, LinkError, NumberFound, Outgoing, PairingCode, SendFailure, SessionSpec};
 
 /// What every pretend phone types in.
 const PAIRING_CODE: &str = "SANDBOX1";
@@ -54,8 +54,11 @@ impl Link for SandboxLink {
         Ok(PairingCode { code: PAIRING_CODE.to_owned(), expires_at })
     }
 
-    async fn send(&self, message: &Outgoing) -> Result<(), SendFailure> {
+    async fn send(&self, on: ConnectionId, message: &Outgoing) -> Result<(), SendFailure> {
         let sent_over = self.line.connection(self.number)?;
+        if sent_over != on {
+            return Err(SendFailure::Park { reason: "another connection was made".to_owned() });
+        }
         let Outgoing { wa_id, to, content } = message;
         let conduct = conduct_of(to);
         if conduct == Conduct::NotOnWhatsapp {

@@ -16,10 +16,11 @@ use tokio::{
 use waypost_domain::{Jid, WaMessageId};
 
 use super::{
-    line::{ConnectionNumber, Line},
+    line::Line,
     network::unpoisoned,
     script::{Step, Timed},
 };
+use crate::ConnectionId;
 
 /// How many messages may be under way in the whole engine.
 pub(super) const MAX_IN_FLIGHT: usize = 100_000;
@@ -42,7 +43,7 @@ pub(super) struct Places {
 pub(super) struct Flight {
     pub(super) line: Arc<Line>,
     /// The connection that it was sent over.
-    pub(super) sent_over: ConnectionNumber,
+    pub(super) sent_over: ConnectionId,
     pub(super) wa_id: WaMessageId,
     pub(super) to: Jid,
     /// Taken by the recipient's answer, which keeps them until it is stored.

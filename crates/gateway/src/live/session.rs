@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::watch;
 use waypost_domain::{EngineKind, PhoneNumber, Session, SessionId, SessionStatus, TenantId, Timestamp};
-use waypost_engine::{EngineEvent, Link};
+use waypost_engine::{ConnectionId, EngineEvent, Link};
 
 use crate::{
     live::OnDemand,
@@ -58,8 +58,10 @@ pub(crate) struct Live {
     pub(crate) link: Option<OpenLink>,
     /// How many links were opened so far: state events of an earlier one count no more.
     pub(crate) links_opened: u64,
-    /// How often the session became `connected`: tells one connection from the next.
+    /// How many connections the session had so far: tells one from the next.
     pub(crate) connections: u64,
+    /// What the link calls the last of them.
+    pub(crate) connection: ConnectionId,
     /// Being logged out: nothing goes out any more.
     pub(crate) leaving: bool,
     /// Being deleted, or deleted already.
@@ -85,6 +87,8 @@ pub(crate) struct OpenLink {
 pub(crate) struct Connection {
     pub(crate) number: u64,
     pub(crate) link: Arc<dyn Link>,
+    /// What the link calls it.
+    pub(crate) id: ConnectionId,
 }
 
 impl LiveSession {
@@ -105,6 +109,7 @@ impl LiveSession {
                 link: None,
                 links_opened: 0,
                 connections: 0,
+                connection: ConnectionId::default(),
                 leaving: false,
                 gone: false,
             }),
@@ -157,7 +162,11 @@ impl LiveSession {
     /// The line on which messages can go out now.
     pub(crate) fn connection(&self) -> Option<Connection> {
         let live = self.live();
-        live.sending_link().map(|open| Connection { number: live.connections, link: open.link.clone() })
+        live.sending_link().map(|open| Connection {
+            number: live.connections,
+            link: open.link.clone(),
+            id: live.connection,
+        })
     }
 
     /// Whether `connection` is still the one on which messages go out.
@@ -235,6 +244,10 @@ mod tests {
 
     use super::*;
 
+    fn connected() -> EngineEvent {
+        EngineEvent::Connected { connection: ConnectionId(1), push_name: None }
+    }
+
     #[test]
     fn a_remembered_session_is_small() {
         assert!(size_of::<LiveSession>() <= 1024, "{} bytes", size_of::<LiveSession>());
@@ -247,10 +260,10 @@ mod tests {
         for _ in 0..1000 {
             session.push_state_event(1, EngineEvent::Connecting);
         }
-        session.push_state_event(2, EngineEvent::Connected { push_name: None });
+        session.push_state_event(2, connected());
         let events: Vec<_> = std::iter::from_fn(|| session.pop_state_event()).collect();
         assert_eq!(events.len(), STATE_EVENTS);
         assert_eq!(events[0], (1, EngineEvent::Ended(EndReason::Replaced)));
-        assert_eq!(events.last(), Some(&(2, EngineEvent::Connected { push_name: None })));
+        assert_eq!(events.last(), Some(&(2, connected())));
     }
 }

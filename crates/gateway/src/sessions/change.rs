@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 use waypost_domain::{Jid, PhoneNumber, Session, SessionId, SessionStatus, TenantId};
+use waypost_engine::ConnectionId;
 use waypost_store::SessionChange;
 
 use super::{Qr, SessionView, State};
@@ -21,6 +22,8 @@ pub(crate) struct Details {
     pub(crate) account: Account,
     /// The account's name for itself, where it was said.
     pub(crate) push_name: Option<String>,
+    /// What the link calls the connection that it has made.
+    pub(crate) connection: Option<ConnectionId>,
 }
 
 /// What became of the link to an account.
@@ -97,7 +100,11 @@ impl Inner {
         }
         let retry_at = next.retry_at();
         session.change(|live| {
-            live.connections += u64::from(connects);
+            if let Some(connection) = details.connection {
+                // Another one, also where nobody said that the one before was lost: what was sent on it is in doubt.
+                live.connections += 1;
+                live.connection = connection;
+            }
             live.leaving &= !connects;
             match (next.status, details.qr) {
                 (SessionStatus::Qr, Some(qr)) => live.qr = Some(qr),

@@ -208,6 +208,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use waypost_engine::ConnectionId;
 
     use super::*;
 
@@ -239,7 +240,7 @@ mod tests {
             Just(EngineEvent::QrExhausted),
             Just(EngineEvent::Linked { phone_number: "919876543210".parse().unwrap(), lid: None, push_name: None }),
             Just(EngineEvent::Connecting),
-            Just(EngineEvent::Connected { push_name: None }),
+            Just(EngineEvent::Connected { connection: ConnectionId(1), push_name: None }),
             Just(EngineEvent::ConnectionLost { reason: "reset".to_owned() }),
             Just(EngineEvent::Ended(EndReason::LoggedOut { reason: "401".to_owned() })),
             Just(EngineEvent::Ended(EndReason::Replaced)),
@@ -280,7 +281,7 @@ mod tests {
         fn only_the_engine_says_connected(state in state(), event in event()) {
             let next = state.next(Input::Engine(&event), NOW, &PAUSES).unwrap();
             if next.status == SessionStatus::Connected {
-                prop_assert_eq!(&event, &EngineEvent::Connected { push_name: None });
+                prop_assert_eq!(&event, &EngineEvent::Connected { connection: ConnectionId(1), push_name: None });
                 prop_assert!(next.linked && next.last_error.is_none());
             }
         }
@@ -357,7 +358,7 @@ mod tests {
             state = state.next(Input::Engine(&lost), NOW, &PAUSES).unwrap();
         }
         assert_eq!(pauses, [5, 15, 60, 60, 60]);
-        let well = EngineEvent::Connected { push_name: None };
+        let well = EngineEvent::Connected { connection: ConnectionId(1), push_name: None };
         state = state.next(Input::Engine(&well), NOW, &PAUSES).unwrap();
         state = state.next(Input::Engine(&locked), NOW, &PAUSES).unwrap();
         assert_eq!(state.retry_at().unwrap(), NOW.plus(PAUSES[0]));

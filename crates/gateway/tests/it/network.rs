@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, Weak},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,8 +15,8 @@ use waypost_domain::{
     ClientVersion, Content, EngineKind, Env, FailureCode, Jid, PhoneNumber, SessionId, Timestamp, WaMessageId,
 };
 use waypost_engine::{
-    EndReason, Engine, EngineEvent, EventSink, FoundAccount, Inbound, Link, LinkError, NotStored, NumberFound,
-    Outgoing, PairingCode, ReceiptKind, SendFailure, SessionSpec,
+    ConnectionId, EndReason, Engine, EngineEvent, EventSink, FoundAccount, Inbound, Link, LinkError, NotStored,
+    NumberFound, Outgoing, PairingCode, ReceiptKind, SendFailure, SessionSpec,
 };
 
 /// What the network does with a message.
@@ -50,8 +53,9 @@ pub struct Network {
     env: Env,
     script: Mutex<Script>,
     pub sent: watch::Sender<Vec<Sent>>,
-    /// Where each session's events go, and whether its connection is up.
-    lines: Mutex<HashMap<SessionId, (Sink, bool)>>,
+    /// Where each session's events go, and its connection while it is up.
+    lines: Mutex<HashMap<SessionId, (Sink, Option<ConnectionId>)>>,
+    connections: AtomicU64,
     pub forgotten: Mutex<Vec<SessionId>>,
     pub logged_out: Mutex<Vec<SessionId>>,
     /// Whether `connect` of a linked session leads to `Connected` by itself.
@@ -88,6 +92,7 @@ impl Network {
             script: Mutex::new(Arc::new(|_, _| Behaviour::Ack)),
             sent: watch::Sender::new(Vec::new()),
             lines: Mutex::default(),
+            connections: AtomicU64::default(),
             forgotten: Mutex::default(),
             logged_out: Mutex::default(),
             answers_logins: Mutex::new(true),
@@ -132,12 +137,19 @@ impl Network {
     }
 
     pub fn connected(&self, session: SessionId) {
-        self.lines.lock().unwrap().get_mut(&session).unwrap().1 = true;
-        self.post(session, EngineEvent::Connected { push_name: None });
+        let connection = self.make_connection(session);
+        self.post(session, EngineEvent::Connected { connection, push_name: None });
+    }
+
+    /// A connection is there, and nobody has heard of it.
+    pub fn make_connection(&self, session: SessionId) -> ConnectionId {
+        let id = ConnectionId(self.connections.fetch_add(1, Ordering::SeqCst));
+        self.lines.lock().unwrap().get_mut(&session).unwrap().1 = Some(id);
+        id
     }
 
     pub fn lose(&self, session: SessionId) {
-        self.lines.lock().unwrap().get_mut(&session).unwrap().1 = false;
+        self.lines.lock().unwrap().get_mut(&session).unwrap().1 = None;
         self.post(session, EngineEvent::ConnectionLost { reason: "cut by the test".to_owned() });
     }
 
@@ -180,7 +192,7 @@ impl Engine for Network {
     }
 
     async fn open(&self, spec: SessionSpec, sink: Arc<dyn EventSink>) -> Result<Arc<dyn Link>, LinkError> {
-        self.lines.lock().unwrap().insert(spec.id, (sink, false));
+        self.lines.lock().unwrap().insert(spec.id, (sink, None));
         Ok(Arc::new(Line { network: self.me.upgrade().unwrap(), spec }))
     }
 
@@ -201,7 +213,7 @@ struct Line {
 }
 
 impl Line {
-    fn is_up(&self) -> bool {
+    fn connection(&self) -> Option<ConnectionId> {
         self.network.lines.lock().unwrap()[&self.spec.id].1
     }
 
@@ -261,8 +273,8 @@ impl Link for Line {
         Ok(PairingCode { code: "ABCD2345".to_owned(), expires_at })
     }
 
-    async fn send(&self, message: &Outgoing) -> Result<(), SendFailure> {
-        if !self.is_up() {
+    async fn send(&self, on: ConnectionId, message: &Outgoing) -> Result<(), SendFailure> {
+        if self.connection() != Some(on) {
             return Err(SendFailure::Park { reason: "not connected".to_owned() });
         }
         let Content::Text { text } = &message.content else { unreachable!("only texts are sent") };
@@ -294,7 +306,7 @@ impl Link for Line {
     }
 
     async fn disconnect(&self) {
-        self.network.lines.lock().unwrap().get_mut(&self.spec.id).unwrap().1 = false;
+        self.network.lines.lock().unwrap().get_mut(&self.spec.id).unwrap().1 = None;
     }
 
     async fn logout(&self) {

@@ -6,9 +6,12 @@ use std::{collections::HashMap, sync::Arc};
 use futures::future::join_all;
 use tokio::sync::Semaphore;
 use waypost_domain::MessageStatus;
-use waypost_engine::SendFailure;
+use waypost_engine::{EngineEvent, SendFailure};
 
-use crate::{network::Behaviour, world::World};
+use crate::{
+    network::Behaviour,
+    world::{World, steps},
+};
 
 fn chat(number: usize) -> String {
     format!("9198765{number:05}")
@@ -128,4 +131,33 @@ async fn under_load_every_message_leaves_once_and_every_chat_keeps_its_order() {
     assert_eq!(by_chat.len(), 3 * CHATS);
     let expected: Vec<_> = (0..EACH).collect();
     assert!(by_chat.values().all(|texts| *texts == expected));
+}
+
+/// A client makes a lost connection again faster than the loss is told. What is accepted meanwhile must not get ahead of
+/// what died with the connection before.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_out_on_a_connection_that_was_not_heard_of() {
+    let world = World::new().await;
+    world.network.behave(|_, _| Behaviour::Silent);
+    let session = world.connected_session().await;
+    let mut ids = Vec::new();
+    for text in ["0", "1", "2"] {
+        ids.push(world.send(session, &chat(0), text).await);
+    }
+    world.network.until_sent(3).await;
+    let connection = world.network.make_connection(session);
+    let early = world.send(session, &chat(0), "3").await;
+    world
+        .until_message(early, "a step back to queued", |message| {
+            steps(message) == [MessageStatus::Queued, MessageStatus::Sending, MessageStatus::Queued]
+        })
+        .await;
+    world.network.behave(|_, _| Behaviour::Ack);
+    // Nobody says that the one before was lost.
+    world.network.post(session, EngineEvent::Connected { connection, push_name: None });
+    for id in ids.into_iter().chain([early]) {
+        world.until(id, MessageStatus::Sent).await;
+    }
+    let texts: Vec<_> = world.network.sent.borrow().iter().map(|sent| sent.text.clone()).collect();
+    assert_eq!(texts, ["0", "1", "2", "0", "1", "2", "3"]);
 }

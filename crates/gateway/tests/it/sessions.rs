@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waypost_domain::{EngineKind, SessionStatus};
-use waypost_engine::{EndReason, EngineEvent};
+use waypost_engine::{ConnectionId, EndReason, EngineEvent};
 use waypost_gateway::{GatewayConfig, GatewayError};
 
 use crate::world::World;
@@ -68,7 +68,7 @@ async fn events_of_a_connection_that_was_closed_count_no_more() {
     world.gateway.disconnect_session(world.tenant, session).await.unwrap();
     *world.network.answers_logins.lock().unwrap() = false;
     world.gateway.connect_session(world.tenant, session).await.unwrap();
-    closed.post(session, EngineEvent::Connected { push_name: None });
+    closed.post(session, EngineEvent::Connected { connection: ConnectionId::default(), push_name: None });
     // An attempt that is lost is still an attempt; a connection that is lost would be told as disconnected.
     world.network.lose(session);
     let row = world.until_error(session, "CONNECTION_LOST").await;

@@ -81,14 +81,14 @@ async fn what_comes_while_disconnected_waits_and_an_acknowledgement_is_lost() {
     let bench = Bench::new(delays).await;
     bench.link.connect().await.unwrap();
     let message = bench.message("919876543210", "reply: are you there?");
-    bench.link.send(&message).await.unwrap();
+    bench.link.send(bench.told.connection(), &message).await.unwrap();
     bench.link.disconnect().await;
     // Another session of the same network shows when the time has come.
     let other = Arc::new(Recorder::default());
     let spec = SessionSpec { id: bench.env.new_id(), ..bench.spec.clone() };
     let link = bench.engine.open(spec, other.clone()).await.unwrap();
     link.connect().await.unwrap();
-    link.send(&bench.message("919876543210", "reply: now")).await.unwrap();
+    link.send(other.connection(), &bench.message("919876543210", "reply: now")).await.unwrap();
     other.until("the other session's answer", |told| !told.texts().is_empty()).await;
 
     assert!(bench.told.texts().is_empty());
@@ -124,7 +124,7 @@ async fn a_link_that_was_succeeded_has_no_say_any_more() {
     assert!(matches!(bench.send("919876543210", "x").await, Err(SendFailure::Park { .. })));
     bench.link.disconnect().await;
     bench.link.logout().await;
-    heir.send(&bench.message("919876543210", "still connected")).await.unwrap();
+    heir.send(bench.told.connection(), &bench.message("919876543210", "still connected")).await.unwrap();
 }
 
 #[tokio::test]
@@ -134,7 +134,9 @@ async fn a_lost_connection_comes_back_and_the_repeat_goes_as_usual() {
     bench.told.until("connected again", |told| count(told, is_connected) == 2).await;
     assert_eq!(count(&bench.told, |event| matches!(event, EngineEvent::ConnectionLost { .. })), 1);
     assert!(bench.told.story(&message.wa_id).is_empty());
-    bench.link.send(&message).await.unwrap();
+    let earlier = bench.link.send(ConnectionId(1), &message).await;
+    assert!(matches!(earlier, Err(SendFailure::Park { .. })), "{earlier:?}");
+    bench.link.send(bench.told.connection(), &message).await.unwrap();
     bench.told.until("the repeat is read", |told| told.story(&message.wa_id).contains(&"read")).await;
     assert_eq!(count(&bench.told, is_connected), 2);
 }

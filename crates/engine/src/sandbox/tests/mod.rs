@@ -17,7 +17,8 @@ use waypost_domain::{Content, Env, SessionId, TenantId, WaMessageId};
 
 use super::{SandboxDelays, SandboxEngine, network::unpoisoned};
 use crate::{
-    Engine, EngineEvent, EventSink, Inbound, Link, NotStored, Outgoing, ReceiptKind, SendFailure, SessionSpec,
+    ConnectionId, Engine, EngineEvent, EventSink, Inbound, Link, NotStored, Outgoing, ReceiptKind, SendFailure,
+    SessionSpec,
 };
 
 /// How long a condition may take before a test gives up.
@@ -81,6 +82,15 @@ impl Recorder {
         self.events().iter().filter_map(about).collect()
     }
 
+    /// The connection that was made last.
+    fn connection(&self) -> ConnectionId {
+        let made = |event: EngineEvent| match event {
+            EngineEvent::Connected { connection, .. } => Some(connection),
+            _ => None,
+        };
+        self.events().into_iter().rev().find_map(made).unwrap_or_default()
+    }
+
     async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
         let mut changes = self.changed.subscribe();
         let waiting = async {
@@ -131,7 +141,7 @@ impl Bench {
 
     async fn send(&self, to: &str, text: &str) -> Result<Outgoing, SendFailure> {
         let message = self.message(to, text);
-        self.link.send(&message).await.map(|()| message)
+        self.link.send(self.told.connection(), &message).await.map(|()| message)
     }
 
     /// Sends an ordinary message and waits until it is read: what was under way without delays has then happened.

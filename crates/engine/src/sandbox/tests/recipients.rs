@@ -60,7 +60,7 @@ async fn a_lost_acknowledgement_is_mended_by_a_repeat_under_the_same_id() {
     let message = bench.send("15550101002", "hello").await.unwrap();
     bench.let_everything_happen().await;
     assert!(bench.told.story(&message.wa_id).is_empty());
-    bench.link.send(&message).await.unwrap();
+    bench.link.send(bench.told.connection(), &message).await.unwrap();
     bench.told.until("the repeat is read", |told| told.story(&message.wa_id).contains(&"read")).await;
     assert_eq!(bench.told.story(&message.wa_id), ["acked", "delivered", "read"]);
 }
@@ -136,7 +136,7 @@ async fn a_repeat_is_receipted_again_but_answered_once() {
     let bench = Bench::connected().await;
     let message = bench.send("15550101009", "once").await.unwrap();
     bench.told.until("the answer", |told| !told.texts().is_empty()).await;
-    bench.link.send(&message).await.unwrap();
+    bench.link.send(bench.told.connection(), &message).await.unwrap();
     bench.told.until("the repeat is read", |told| told.story(&message.wa_id).len() == 6).await;
     bench.send("15550101009", "another").await.unwrap();
     bench.told.until("the other answer", |told| told.texts().contains(&"another".to_owned())).await;

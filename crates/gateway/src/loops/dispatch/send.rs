@@ -37,7 +37,7 @@ pub(super) async fn send(
     connection: &Connection,
     mut item: Item,
 ) -> Outcome {
-    let failure = match timeout(SEND_TIME, connection.link.send(&item.outgoing)).await {
+    let failure = match timeout(SEND_TIME, connection.link.send(connection.id, &item.outgoing)).await {
         Ok(Ok(())) => return Outcome::Sent(item),
         Ok(Err(failure)) => failure,
         Err(_) => {

@@ -108,7 +108,9 @@ fn details(event: &EngineEvent) -> Details {
             push_name: push_name.clone(),
             ..Details::default()
         },
-        EngineEvent::Connected { push_name } => Details { push_name: push_name.clone(), ..Details::default() },
+        EngineEvent::Connected { connection, push_name } => {
+            Details { connection: Some(*connection), push_name: push_name.clone(), ..Details::default() }
+        }
         EngineEvent::Ended(EndReason::LoggedOut { .. }) => Details::unlinked(),
         _ => Details::default(),
     }

@@ -1,0 +1,107 @@
+//! No message leaves on another connection than the one it was handed over for.
+//!
+//! When a socket breaks, messages that were written to it are lost, and the gateway sends them again on the next. But the
+//! client makes that next connection by itself, within a second, and what is handed to it meanwhile would go out there
+//! first: ahead of those that died, and so out of order in its chat. So every connection has a number. A send call names
+//! the one it is for, and is refused where another was begun. Before a new socket is opened, calls that still run on the
+//! one before are cut off; what became of their messages nobody knows, and they count as sent: the next connection sends
+//! them again, in their places, under the same ids.
+
+use std::future::Future;
+
+use tokio::{
+    select,
+    sync::{RwLock, watch},
+};
+use waypost_engine::ConnectionId;
+
+/// The connections of one link, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    present: watch::Sender<u64>,
+    /// Held for reading by every send call.
+    sending: RwLock<()>,
+}
+
+/// What became of a send call.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sending<T> {
+    /// It came to its end.
+    Done(T),
+    /// The connection ended first. The message may have left.
+    CutOff,
+    /// Another connection was begun before. The message did not leave.
+    Elsewhere,
+}
+
+impl Lines {
+    /// The connection that was begun last.
+    pub(crate) fn present(&self) -> ConnectionId {
+        ConnectionId(*self.present.borrow())
+    }
+
+    /// Begins another connection. Returns when nothing is being sent on the one before any more.
+    pub(crate) async fn begin(&self) {
+        self.present.send_modify(|number| *number += 1);
+        // Send calls let go as soon as they see that.
+        drop(self.sending.write().await);
+    }
+
+    /// Carries out a send call on connection `on`.
+    pub(crate) async fn send<T>(&self, on: ConnectionId, call: impl Future<Output = T>) -> Sending<T> {
+        let _sending = self.sending.read().await;
+        let mut present = self.present.subscribe();
+        if *present.borrow_and_update() != on.0 {
+            return Sending::Elsewhere;
+        }
+        select! {
+            biased;
+            _ = present.changed() => Sending::CutOff,
+            done = call => Sending::Done(done),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, sync::Arc};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_for_an_earlier_connection_does_not_begin() {
+        let lines = Lines::default();
+        lines.begin().await;
+        let on = lines.present();
+        assert_eq!(lines.send(on, async { 1 }).await, Sending::Done(1));
+        lines.begin().await;
+        assert_eq!(lines.send(on, async { panic!("it must not begin") }).await, Sending::<()>::Elsewhere);
+        assert_eq!(lines.send(lines.present(), async { 2 }).await, Sending::Done(2));
+    }
+
+    #[tokio::test]
+    async fn no_connection_begins_while_something_is_sent_on_the_one_before() {
+        let lines = Arc::new(Lines::default());
+        let (begun, begins) = oneshot::channel();
+        // Dropped with the call that holds it.
+        let (held, gone) = oneshot::channel::<()>();
+        let call = tokio::spawn({
+            let lines = lines.clone();
+            async move {
+                lines
+                    .send(lines.present(), async {
+                        let _held = held;
+                        begun.send(()).unwrap();
+                        pending::<()>().await;
+                    })
+                    .await
+            }
+        });
+        begins.await.unwrap();
+        lines.begin().await;
+        assert!(gone.await.is_err());
+        assert_eq!(call.await.unwrap(), Sending::CutOff);
+    }
+}
