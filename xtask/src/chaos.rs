@@ -1,19 +1,37 @@
-//! Runs `waypost-chaos`, the long proof of crash safety, on programs built just now.
+//! Runs `waypost-chaos`, the long proof of crash safety, on a release built just now: a debug build that is dead half of
+//! the time cannot keep up with the load.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::generated::{build, target_folder};
+use crate::generated::target_folder;
 
 /// The database server of the tests, when the run wants PostgreSQL.
 const POSTGRES: &str = "WAYPOST_TEST_POSTGRES";
 
-/// Builds the workspace as `make test` does and hands `arguments` on.
+/// What takes part in a run, and the feature by which the server talks to simulators.
+const BUILD: [&str; 8] = [
+    "build",
+    "--release",
+    "--package=waypost-server",
+    "--package=wa-sim",
+    "--package=waypost-tests",
+    "--bins",
+    "--features=waypost-server/wire-sim,waypost-tests/wire-sim",
+    "--quiet",
+];
+
+/// Builds the release and hands `arguments` on.
 pub fn run(root: &Path, arguments: &[String]) -> Result<Vec<String>> {
-    build(root)?;
-    let mut chaos = Command::new(target_folder()?.join("waypost-chaos"));
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo).args(BUILD).current_dir(root).status().context("cannot run cargo build")?;
+    if !built.success() {
+        bail!("the release does not build");
+    }
+    // Beside the folder of this program, which is a debug build.
+    let mut chaos = Command::new(target_folder()?.join("../release/waypost-chaos"));
     chaos.args(arguments).current_dir(root);
     if arguments.iter().any(|argument| argument.contains("postgres")) {
         chaos.env(POSTGRES, postgres(root)?);

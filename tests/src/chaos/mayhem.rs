@@ -12,8 +12,8 @@ use super::{Options, World};
 
 /// The dice of the mayhem: no task of the load has this number.
 const DICE: u64 = u64::MAX;
-/// The longest that a receipt is held back, in milliseconds.
-const RECEIPT_DELAY: u64 = 400;
+/// The longest that a receipt is held back, in milliseconds: longer than a process mostly lives.
+const RECEIPT_DELAY: u64 = 2_000;
 
 /// What was done, and how long recovery took.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ async fn live(world: &mut World, dice: &mut Dice, happened: &mut Happened) -> Re
     }
     if dice.once_in(4) {
         let to = &world.sessions[*dice.one_of(&sessions)].number;
-        let (ms, times) = (dice.between(50, RECEIPT_DELAY), dice.between(1, 20));
+        let (ms, times) = (dice.between(50, 400), dice.between(1, 20));
         world.simulator.add_fault(&json!({"kind": "delayReceipt", "to": to, "ms": ms, "times": times})).await;
         happened.delayed += times;
     }
@@ -76,6 +76,16 @@ async fn live(world: &mut World, dice: &mut Dice, happened: &mut Happened) -> Re
         let times = dice.between(1, 6);
         world.simulator.add_fault(&json!({"kind": "withholdAck", "from": from, "times": times})).await;
         happened.withheld += times;
+        sleep(Duration::from_millis(dice.between(0, 500))).await;
+    }
+    if dice.once_in(3) {
+        // Neither acknowledgement nor receipt: when the process dies, what it sent is in doubt.
+        let number = &world.sessions[*dice.one_of(&sessions)].number;
+        let (ms, times) = (dice.between(RECEIPT_DELAY / 2, RECEIPT_DELAY), dice.between(1, 40));
+        world.simulator.add_fault(&json!({"kind": "delayReceipt", "to": number, "ms": ms, "times": times})).await;
+        world.simulator.add_fault(&json!({"kind": "withholdAck", "from": number, "times": times})).await;
+        happened.withheld += times;
+        happened.delayed += times;
         sleep(Duration::from_millis(dice.between(0, 500))).await;
     }
     if dice.once_in(4) {
