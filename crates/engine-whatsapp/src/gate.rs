@@ -56,6 +56,7 @@ impl TransportFactory for GatedFactory {
     ) -> anyhow::Result<(Arc<dyn Transport>, whatsapp_rust::async_channel::Receiver<TransportEvent>)> {
         self.lines.begin().await;
         let (inner, events) = self.inner.create_transport().await?;
+        self.lines.opened(&inner);
         let (frames, waiting) = mpsc::channel(WAITING);
         let passing = tokio::spawn(pass(inner.clone(), self.sink.clone(), self.ratchet.clone(), self.session, waiting));
         let line = Mutex::new(Some(Line { frames, passing }));

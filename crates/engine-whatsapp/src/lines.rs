@@ -7,20 +7,25 @@
 //! one before are cut off; what became of their messages nobody knows, and they count as sent: the next connection sends
 //! them again, in their places, under the same ids.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use tokio::{
     select,
     sync::{RwLock, watch},
 };
+use wacore::net::Transport;
 use waypost_engine::ConnectionId;
 
 /// The connections of one link, one after the other.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Lines {
     present: watch::Sender<u64>,
     /// Held for reading by every send call.
     sending: RwLock<()>,
+    socket: Mutex<Option<Weak<dyn Transport>>>,
 }
 
 /// What became of a send call.
@@ -45,6 +50,22 @@ impl Lines {
         self.present.send_modify(|number| *number += 1);
         // Send calls let go as soon as they see that.
         drop(self.sending.write().await);
+    }
+
+    /// The connection that was begun has this socket.
+    pub(crate) fn opened(&self, socket: &Arc<dyn Transport>) {
+        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(socket));
+    }
+
+    /// Closes the present socket, as a network does that breaks: the client notices it, and begins another connection.
+    ///
+    /// The client's own call for that (0.7.0, `reconnect_immediately`) may come to its end when the next connection is
+    /// there already, which then never confirms anything.
+    pub(crate) async fn cut(&self) {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(socket) = socket.as_ref().and_then(Weak::upgrade) {
+            socket.disconnect().await;
+        }
     }
 
     /// Carries out a send call on connection `on`.

@@ -84,6 +84,11 @@ async fn unsettled(world: &World, inbound: usize) -> Result<String> {
     if received < inbound as u64 {
         left.push(format!("{received} of {inbound} inbound messages are stored"));
     }
+    // One that was let go so that WhatsApp brings something again is on its way back.
+    let away = world.states().await?.iter().filter(|state| state["status"] != "connected").count();
+    if away > 0 {
+        left.push(format!("{away} sessions are not connected"));
+    }
     for session in &world.sessions {
         let path = format!("/admin/accounts/{}", session.number);
         let account = admin(world.simulator.admin(), Method::GET, &path, None).await?;

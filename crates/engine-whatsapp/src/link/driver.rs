@@ -295,6 +295,8 @@ impl Running {
                 self.appear_offline().await;
             }
             Change::Renamed => self.presence_due = true,
+            // Of one that was given up it is known why.
+            Change::Lost(_) if self.is_closing() => {}
             Change::Lost(reason) => self.lost(reason),
             Change::Ended(reason) => return Some(End::Network(reason)),
             Change::Unlinked(word) => return Some(End::Unlinked(word)),
@@ -348,9 +350,14 @@ impl Running {
         if self.client.persistence_manager().is_saver_halted() {
             return Some("its credentials could not be saved");
         }
-        let (since, made_before) = self.closing?;
-        let same = self.client.stats().reconnects == made_before;
-        (same && since.elapsed() > CLOSE_TIMEOUT).then_some("its connection could not be closed")
+        let (since, _) = self.closing?;
+        let stays = self.is_closing() && self.client.is_connected();
+        (stays && since.elapsed() > CLOSE_TIMEOUT).then_some("its connection could not be closed")
+    }
+
+    /// Whether the present connection was given up and the next is not begun yet.
+    fn is_closing(&self) -> bool {
+        self.closing.is_some_and(|(_, made_before)| self.client.stats().reconnects == made_before)
     }
 
     /// Notices what no event tells: a connection that cannot be made, one that the client itself takes down and makes
@@ -424,8 +431,8 @@ impl Running {
         self.link.warn(reason, "the session's connection is given up and made again");
         self.lost(reason.to_owned());
         self.closing = Some((Instant::now(), self.client.stats().reconnects));
-        let client = self.client.clone();
-        tokio::spawn(async move { timeout(CLOSE_TIMEOUT, client.reconnect_immediately()).await });
+        let lines = self.link.lines.clone();
+        tokio::spawn(async move { timeout(CLOSE_TIMEOUT, lines.cut()).await });
     }
 
     /// Takes back the client's word that the account is available, which it gives at each login and with each new name.

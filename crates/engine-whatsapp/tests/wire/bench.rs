@@ -39,7 +39,11 @@ impl Bench {
     }
 
     pub async fn with(timings: Timings) -> Self {
-        let env = Env::system();
+        Self::in_time(timings, Env::system()).await
+    }
+
+    /// Whose time is `env`'s. The client library goes by the machine's.
+    pub async fn in_time(timings: Timings, env: Env) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let state = Some(folder.path().join("wa-sim.json"));
         let sim = Sim::start(wa_sim::Config { state, ..Default::default() }).await.unwrap();
