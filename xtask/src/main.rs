@@ -35,7 +35,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Takes out each line that carries a guarantee, and sees its test fail. Needs a working tree without changes.
+    /// Takes out each line that carries a guarantee, and sees its test fail, in a checkout of the last
+    /// commit below the build folder.
     Carriers {
         /// Only look whether the list, `xtask/carriers.toml`, is right.
         #[arg(long)]
