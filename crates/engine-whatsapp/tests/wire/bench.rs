@@ -285,6 +285,10 @@ impl EventSink for Sink {
         self.changed.send_replace(());
         if refuses { Err(NotStored) } else { Ok(()) }
     }
+
+    async fn has_inbound(&self, session: SessionId, wa_id: &WaMessageId) -> Result<bool, NotStored> {
+        Ok(self.heard().inbound_of(session).any(|message| message.wa_id == *wa_id))
+    }
 }
 
 /// Waits until `holds`, for what the simulator alone knows.
