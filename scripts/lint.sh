@@ -13,6 +13,7 @@ step cargo clippy --package waypost-server -- -D warnings
 scripts/settle-build.sh
 step cargo xtask layers
 step cargo xtask sizes
+step cargo xtask carriers --check
 step cargo xtask gen --check
 
 # A snapshot that was never reviewed.

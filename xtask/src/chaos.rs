@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::generated::target_folder;
 
 /// The database server of the tests, when the run wants PostgreSQL.
-const POSTGRES: &str = "WAYPOST_TEST_POSTGRES";
+pub const POSTGRES: &str = "WAYPOST_TEST_POSTGRES";
 
 /// What takes part in a run, and the feature by which the server talks to simulators.
 const BUILD: [&str; 8] = [
@@ -41,7 +41,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<Vec<String>> {
 }
 
 /// The URL of a PostgreSQL to make a database on.
-fn postgres(root: &Path) -> Result<String> {
+pub fn postgres(root: &Path) -> Result<String> {
     let output = Command::new(root.join("scripts/test-postgres.sh"))
         .current_dir(root)
         .output()

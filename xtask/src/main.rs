@@ -1,7 +1,9 @@
 //! Checks that CI runs, and the files that are generated from the code.
 //!
-//! `cargo xtask layers` · `cargo xtask sizes` · `cargo xtask gen [--check]` · `cargo xtask chaos [--kills N] …`
+//! `cargo xtask layers` · `cargo xtask sizes` · `cargo xtask gen [--check]` · `cargo xtask carriers [--check]` ·
+//! `cargo xtask chaos [--kills N] …`
 
+mod carriers;
 mod chaos;
 mod generated;
 mod layers;
@@ -33,6 +35,16 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Takes out each line that carries a guarantee, and sees its test fail, in a checkout of the last
+    /// commit below the build folder.
+    Carriers {
+        /// Only look whether the list, `xtask/carriers.toml`, is right.
+        #[arg(long)]
+        check: bool,
+        /// Only those whose promise holds this text.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
     /// Kills the server again and again under load and checks every promise afterwards. `cargo xtask chaos --help` lists
     /// the options.
     #[command(disable_help_flag = true)]
@@ -49,6 +61,7 @@ fn main() -> ExitCode {
         Task::Layers => layers::check(&root),
         Task::Sizes => sizes::check(&root),
         Task::Gen { check } => generated::run(&root, check),
+        Task::Carriers { check, only } => carriers::run(&root, check, &only),
         Task::Chaos { arguments } => chaos::run(&root, &arguments),
     };
     match outcome {

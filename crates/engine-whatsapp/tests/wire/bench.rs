@@ -18,7 +18,7 @@ use waypost_engine::{
     ConnectionId, Engine as _, EngineEvent, EventSink, Inbound, Link, NotStored, Outgoing, SendFailure, SessionSpec,
 };
 use waypost_engine_whatsapp::{Timings, WhatsappConfig, WhatsappEngine};
-use waypost_store::{MasterKey, Store, StoreConfig};
+use waypost_store::{KeyKind, MasterKey, Store, StoreConfig};
 
 /// How long anything may take; a machine that is busy with other builds is slow.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -58,6 +58,12 @@ impl Bench {
         self.store.close().await;
         self.store = open(&self.folder, &self.env).await;
         self.engine = engine(&self.sim, &self.store, &self.env, self.timings);
+    }
+
+    /// As a process does that is killed between reading messages and putting them by.
+    pub async fn lose_what_was_read(&self, session: SessionId) {
+        let lost = self.store.keys(session).delete_prefix(KeyKind::PendingInbound, "").await.unwrap();
+        assert!(lost > 0, "nothing was put by");
     }
 
     /// The simulator ends in good order and starts again, on the same port.
@@ -278,6 +284,10 @@ impl EventSink for Sink {
         }
         self.changed.send_replace(());
         if refuses { Err(NotStored) } else { Ok(()) }
+    }
+
+    async fn has_inbound(&self, session: SessionId, wa_id: &WaMessageId) -> Result<bool, NotStored> {
+        Ok(self.heard().inbound_of(session).any(|message| message.wa_id == *wa_id))
     }
 }
 

@@ -168,6 +168,56 @@ async fn a_message_that_could_not_be_stored_comes_again_without_help_of_the_netw
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_was_read_and_is_nowhere_when_a_process_ended_is_asked_for_again() {
+    let mut bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    bench.sink.refuse_inbound(true);
+    let bob = bench.sim.account(BOB);
+    let id = waypost_domain::WaMessageId::from(bob.send_text(ALICE, "keep me").await.unwrap());
+    bench.sink.until("a refusal to store", |heard| (heard.refused > 0).then_some(())).await;
+    alice.link.disconnect().await;
+    drop(alice.link);
+    bench.lose_what_was_read(alice.id).await;
+    bench.restart().await;
+    bench.sink.refuse_inbound(false);
+    let link = bench.open(alice.id, ALICE).await;
+    link.connect().await.unwrap();
+    let received = bench.sink.received(alice.id, &id).await;
+    assert_eq!(received.content, Content::Text { text: "keep me".to_owned() });
+    until("the server has let go of it", || alice.account.queued(alice.device) == 0).await;
+}
+
+/// Whoever is answered takes the next step of the cipher. A process that sent with it and is killed before it was saved
+/// would take another step the next time, and neither side could read the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_killed_right_after_an_answer_left_can_be_read_when_it_is_back() {
+    let mut bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    let bob = bench.sim.account(BOB);
+    let (id, device, account) = (alice.id, alice.device, alice.account.clone());
+    let mut link = alice.link;
+    for round in 0..3 {
+        let asked = waypost_domain::WaMessageId::from(bob.send_text(ALICE, "a question").await.unwrap());
+        bench.sink.received(id, &asked).await;
+        let answer = text(&bench.env, &jid(BOB), "an answer");
+        link.send(bench.sink.connection(id), &answer).await.unwrap();
+        until("it is shown", || bob.totals().received == 2 * round + 1).await;
+        drop(link);
+        until("the socket is closed", || !account.is_connected(device)).await;
+        bench.restart().await;
+        bench.sink.forget();
+        link = bench.open(id, ALICE).await;
+        link.connect().await.unwrap();
+        bench.sink.connected(id, 1).await;
+        let more = text(&bench.env, &jid(BOB), "one more thing");
+        link.send(bench.sink.connection(id), &more).await.unwrap();
+        until("it is shown", || bob.totals().received == 2 * round + 2).await;
+    }
+    let totals = bob.totals();
+    assert_eq!((totals.undecryptable, totals.reused_counters), (0, 0), "{totals:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_accounts_own_phone_writes_comes_in_as_from_me() {
     let bench = Bench::new().await;
     let alice = bench.linked(ALICE).await;

@@ -197,6 +197,8 @@ async fn a_silent_socket_is_found_out_and_the_connection_made_again(#[values(tru
     loss(&bench, &alice, "stopped answering").await;
     let times = timings();
     assert!(since.elapsed() >= times.quiet, "not before it was asked");
+    // The client asks by itself, too, but 20 s after the last answer at the earliest.
+    assert!(since.elapsed() < Duration::from_secs(15), "it is not left to the client");
     bench.sim.network().remove(rule);
     bench.sink.connected(alice.id, 1).await;
 }
