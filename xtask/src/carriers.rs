@@ -126,7 +126,9 @@ impl Carrier {
     }
 }
 
-/// The checkout that lines are taken out of. It stays where it is from run to run, so that little is built again.
+/// The checkout that lines are taken out of. It stays where it is from run to run, so that little is built again. It has
+/// a target folder of its own: cargo does not tell two checkouts of a crate apart, and would take what was built without
+/// a line for what the working tree holds.
 struct Tree {
     path: PathBuf,
     target: PathBuf,
@@ -135,8 +137,7 @@ struct Tree {
 
 impl Tree {
     fn of_the_last_commit(root: &Path) -> Result<Self> {
-        let target = target_folder()?.parent().context("builds lie in a folder")?.to_owned();
-        let path = target.join("carriers");
+        let path = target_folder()?.parent().context("builds lie in a folder")?.join("carriers");
         let commit = git(root, &["rev-parse", "HEAD"])?;
         if path.join(".git").exists() {
             // By force: a run that was interrupted left a line out.
@@ -154,6 +155,7 @@ impl Tree {
                 std::os::unix::fs::symlink(from, to).with_context(|| format!("cannot link {packages}"))?;
             }
         }
+        let target = path.join("target");
         Ok(Self { path, target, postgres: postgres(root)? })
     }
 

@@ -66,6 +66,12 @@ impl Bench {
         assert!(lost > 0, "nothing was put by");
     }
 
+    /// The states of a session's ciphers, as they are on disk.
+    pub async fn cipher_on_disk(&self, session: SessionId) -> Vec<Vec<u8>> {
+        let entries = self.store.keys(session).list(KeyKind::Session, "").await.unwrap();
+        entries.into_iter().map(|entry| entry.value).collect()
+    }
+
     /// The simulator ends in good order and starts again, on the same port.
     pub async fn restart_simulator(self) -> Self {
         let listen = self.sim.addr();

@@ -1,12 +1,13 @@
 //! Messages of one session to one chat leave in the order accepted, and no chat or session delays another
 //! (design.md, promise 4).
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use tokio::sync::Semaphore;
 use waypost_domain::MessageStatus;
 use waypost_engine::{EngineEvent, SendFailure};
+use waypost_gateway::GatewayConfig;
 
 use crate::{
     network::Behaviour,
@@ -160,4 +161,16 @@ async fn nothing_goes_out_on_a_connection_that_was_not_heard_of() {
     }
     let texts: Vec<_> = world.network.sent.borrow().iter().map(|sent| sent.text.clone()).collect();
     assert_eq!(texts, ["0", "1", "2", "0", "1", "2", "3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_died_with_a_connection_goes_out_again_at_once_though_nobody_told_of_the_loss() {
+    // Nothing goes out again for want of an acknowledgement.
+    let world = World::with(GatewayConfig { ack_timeout: Duration::from_hours(1), ..GatewayConfig::default() }).await;
+    world.network.behave(|_, earlier| if earlier == 0 { Behaviour::Silent } else { Behaviour::Ack });
+    let session = world.connected_session().await;
+    let id = world.send(session, &chat(0), "0").await;
+    world.network.until_sent(1).await;
+    world.network.connected(session);
+    world.until(id, MessageStatus::Sent).await;
 }
