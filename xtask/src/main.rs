@@ -41,9 +41,9 @@ enum Task {
         /// Only look whether the list, `xtask/carriers.toml`, is right.
         #[arg(long)]
         check: bool,
-        /// Only those whose promise holds this text.
-        #[arg(long, default_value = "")]
-        only: String,
+        /// Only those whose promise holds this text; may be given more than once.
+        #[arg(long)]
+        only: Vec<String>,
     },
     /// Kills the server again and again under load and checks every promise afterwards. `cargo xtask chaos --help` lists
     /// the options.
