@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waypost_domain::{FailureCode, MessageStatus};
+use waypost_domain::{FailureCode, MessageStatus, SessionStatus};
 use waypost_engine::{ReceiptKind, SendFailure};
 
 use crate::{
@@ -177,4 +177,27 @@ async fn the_engine_is_told_that_a_receipt_is_recorded_when_its_row_says_so() {
         sink.recorded(session, sink.mark(session)).await;
         assert_eq!(world.message(id).await.status(), status);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_nobody_acknowledges_fails_though_its_connections_are_lost_meanwhile() {
+    let world = World::new().await;
+    world.network.behave(|_, _| Behaviour::Silent);
+    let session = world.connected_session().await;
+    let id = world.send(session, ADA, "0").await;
+    let mut connections = 0;
+    while world.message(id).await.status() != MessageStatus::Failed {
+        connections += 1;
+        assert!(connections <= 20, "it goes out on every connection, without end");
+        world
+            .until_message(id, "another send call, or the end", |message| {
+                message.status() == MessageStatus::Failed || world.network.sent.borrow().len() >= connections
+            })
+            .await;
+        world.network.lose(session);
+        world.until_session(session, SessionStatus::Disconnected).await;
+        world.network.connected(session);
+        world.until_session(session, SessionStatus::Connected).await;
+    }
+    assert_eq!(world.message(id).await.failure().unwrap().code, FailureCode::NoAck);
 }

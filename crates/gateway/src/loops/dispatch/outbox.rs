@@ -377,7 +377,9 @@ impl Outbox {
             .chain(unacked)
             .filter(|item| known.get(&item.outgoing.wa_id) != Some(&Place::Settled))
             .partition(|item| item.tries.sends > 0);
-        let earlier_tries = sent.into_iter().map(|item| (item.outgoing.wa_id, item.tries)).collect();
+        // Those of before, too: it may be emptied again before there is a connection.
+        let mut earlier_tries = std::mem::take(&mut self.earlier_tries);
+        earlier_tries.extend(sent.into_iter().map(|item| (item.outgoing.wa_id, item.tries)));
         *self = Self { sent_so_far: self.sent_so_far, earlier_tries, ..Self::default() };
         never_sent
     }
