@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 use crate::config::Timings;
 
-/// What can be seen of a connection without asking. All of it only grows, or starts anew with a connection.
+/// What can be seen of a connection without asking. All of it grows, or starts anew with a connection; only of `sent` a
+/// call that fails takes back what it had counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Signs {
     /// When data last came in, by the client's clock.
