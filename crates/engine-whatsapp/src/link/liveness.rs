@@ -9,8 +9,8 @@
 //!
 //! An answer proves both directions. Without one in [`Timings::answer`] the connection is given up: 50 s after the last
 //! sign of life at the latest. It is given up, too, where questions are answered and for [`Timings::mute`] not one
-//! message is: a connection that takes no message is none for anybody who sends. A login must lead to `connected` in [`Timings::login`], counted from the last time that
-//! more came in than the answers to our own questions.
+//! message is: a connection that takes no message is none for anybody who sends. A login must lead to `connected` in
+//! [`Timings::login`], counted from the last time that more came in than the answers to our own questions.
 
 use tokio::time::Instant;
 
