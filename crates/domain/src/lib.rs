@@ -14,7 +14,9 @@ pub mod message;
 mod number_variants;
 pub mod pacing;
 pub mod session;
+pub mod spelling;
 pub mod status;
+pub mod text;
 pub mod time;
 
 pub use account::{Email, Role, Tenant, User};

@@ -14,4 +14,5 @@ mod once;
 mod operator;
 mod sessions;
 mod support;
+mod unknown_names;
 mod walls;

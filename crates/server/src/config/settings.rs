@@ -127,27 +127,6 @@ pub fn setting(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
-/// The name among `names` that `written` was probably meant to be.
-pub fn nearest<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    names.map(|name| (distance(written, name), name)).filter(|(distance, _)| *distance <= 3).min().map(|(_, name)| name)
-}
-
-/// How many letters must be changed, added or dropped to make one word the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,13 +136,6 @@ mod tests {
         let setting = setting("rate_limit_per_minute").unwrap();
         assert_eq!(setting.env_name(), "WAYPOST_RATE_LIMIT_PER_MINUTE");
         assert_eq!(setting.flag(), "rate-limit-per-minute");
-    }
-
-    #[test]
-    fn a_mistyped_name_is_recognised() {
-        let names = || SETTINGS.iter().map(|setting| setting.key);
-        assert_eq!(nearest("registraton_open", names()), Some("registration_open"));
-        assert_eq!(nearest("listen_address_of_the_server", names()), None);
     }
 
     #[test]

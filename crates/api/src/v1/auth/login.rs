@@ -17,6 +17,7 @@ use crate::{
 
 /// Who wants to come in.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     /// Your e-mail.
     #[schema(value_type = String, format = Email, max_length = 254, example = "ada@example.com")]

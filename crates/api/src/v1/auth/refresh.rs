@@ -15,6 +15,7 @@ use crate::{
 /// A refresh token to exchange.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct RefreshRequest {
     /// As the last login or refresh gave it.
     #[schema(min_length = 1, max_length = 200)]

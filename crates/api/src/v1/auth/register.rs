@@ -17,6 +17,7 @@ use crate::{
 /// Who wants an account.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
     /// Your name.
     #[schema(min_length = 1, max_length = 100, example = "Ada Lovelace")]

@@ -17,6 +17,7 @@ use crate::{
 /// The phone that is to be linked.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct PairingCodeRequest {
     /// Its international number, in digits.
     #[schema(value_type = String, example = "919876543210")]
