@@ -53,8 +53,6 @@ pub struct CreatedApiKeyAnswer {
 }
 
 /// Make an API key
-///
-/// For owners and admins.
 #[utoipa::path(
     post,
     path = "/api-keys",

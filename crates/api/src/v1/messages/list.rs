@@ -71,7 +71,7 @@ impl IntoParams for ListQuery {
 /// List messages
 ///
 /// Newest first. Following `pagination.nextCursor` walks the whole list at an even pace, however long it is; `page`
-/// counts it. API keys need the scope `messages:read`.
+/// counts it.
 #[utoipa::path(
     get,
     path = "/messages",

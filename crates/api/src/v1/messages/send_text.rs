@@ -91,7 +91,7 @@ impl From<Accepted> for AcceptedAnswer {
 ///
 /// Answers `queued` once the message is on disk. It goes out in the order of its chat, as soon as the session is
 /// connected; `GET …/messages/{id}` tells how far it came. With `sendAt` it answers `scheduled`, and the message is
-/// queued when its time comes. API keys need the scope `messages:send`.
+/// queued when its time comes.
 ///
 /// With the header `Idempotency-Key` a request may be repeated without fear: one message comes of all requests with
 /// one key, and each gets the first answer, repeats with the header `Idempotency-Replayed: true`.

@@ -35,7 +35,7 @@ impl FromFields for CreateSessionRequest {
 
 /// Create a session
 ///
-/// It is disconnected and not linked yet: connect it next. API keys need the scope `sessions:write`.
+/// It is disconnected and not linked yet: connect it next.
 #[utoipa::path(
     post,
     path = "/whatsapp",
@@ -50,5 +50,5 @@ pub async fn create(
     Body(request): Body<CreateSessionRequest>,
 ) -> Result<Created<SessionAnswer>, ApiError> {
     let session = app.gateway.create_session(tenant.id, request.name, request.engine).await?;
-    Ok(Success::new(session.into()).created())
+    Ok(Success::new(SessionAnswer::new(session, &tenant)).created())
 }

@@ -14,8 +14,6 @@ use crate::{
 };
 
 /// Get a session
-///
-/// API keys need the scope `sessions:read`.
 #[utoipa::path(
     get,
     path = "/whatsapp/{id}",
@@ -30,5 +28,5 @@ pub async fn get(
     Id(session): Id<SessionId>,
 ) -> Result<Success<SessionAnswer>, ApiError> {
     let session = app.gateway.get_session(tenant.id, session).await?;
-    Ok(Success::new(session.into()))
+    Ok(Success::new(SessionAnswer::new(session, &tenant)))
 }

@@ -44,8 +44,7 @@ pub struct PairingCodeAnswer {
 
 /// Get a pairing code
 ///
-/// To type into the phone, under Linked devices, instead of scanning a QR code. Connects first where needed. API keys
-/// need the scope `sessions:write`.
+/// To type into the phone, under Linked devices, instead of scanning a QR code. Connects first where needed.
 #[utoipa::path(
     post,
     path = "/whatsapp/{id}/pairing-code",

@@ -45,7 +45,7 @@ impl FromFields for SessionUpdate {
 /// Change a session
 ///
 /// Its name, and its pace: how many messages it may send, and how many of them to people whom it never talked to. The
-/// change holds at once, also for messages that wait. API keys need the scope `sessions:write`.
+/// change holds at once, also for messages that wait.
 #[utoipa::path(
     patch,
     path = "/whatsapp/{id}",
@@ -62,5 +62,5 @@ pub async fn update(
     Body(update): Body<SessionUpdate>,
 ) -> Result<Success<SessionAnswer>, ApiError> {
     let session = app.gateway.update_session(tenant.id, session, update).await?;
-    Ok(Success::new(session.into()))
+    Ok(Success::new(SessionAnswer::new(session, &tenant)))
 }
