@@ -3,6 +3,7 @@
 mod errors;
 mod file;
 mod pages;
+mod requests;
 
 use std::sync::LazyLock;
 
@@ -62,7 +63,7 @@ pub fn openapi() -> OpenApi {
         ("/api", router::operator_routes(), Access::Operator),
         ("", router::health_routes(), Access::Everyone),
     ];
-    groups.into_iter().fold(empty(), |document, (prefix, routes, access)| {
+    let mut document = groups.into_iter().fold(empty(), |document, (prefix, routes, access)| {
         let mut group = routes.into_openapi();
         for item in group.paths.paths.values_mut() {
             let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
@@ -70,7 +71,9 @@ pub fn openapi() -> OpenApi {
         }
         // `nest` wants a prefix.
         if prefix.is_empty() { document.merge_from(group) } else { document.nest(prefix, group) }
-    })
+    });
+    requests::complete(&mut document);
+    document
 }
 
 fn empty() -> OpenApi {
@@ -193,7 +196,12 @@ impl IntoParams for IdempotencyKeyHeader {
         const DESCRIPTION: &str = "\
             1 to 255 printable ASCII characters of your choice, such as the number of an order. For 24 hours the same \
             key with the same body gives the first answer again, and sends nothing; with another body it is refused.";
-        let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).build();
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(255))
+            .pattern(Some("^[ -~]*$"))
+            .build();
         let header = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)

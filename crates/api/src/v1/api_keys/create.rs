@@ -21,7 +21,7 @@ use crate::{
 #[schema(rename_all = "camelCase")]
 pub struct CreateApiKeyRequest {
     /// What to call it.
-    #[schema(min_length = 1, max_length = 100, example = "Web shop")]
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Web shop")]
     name: String,
     /// What it may do; everything, when none are named.
     #[schema(schema_with = scopes, required = false)]

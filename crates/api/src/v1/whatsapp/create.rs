@@ -18,7 +18,7 @@ use crate::{
 #[derive(ToSchema)]
 pub struct CreateSessionRequest {
     /// What to call it.
-    #[schema(min_length = 1, max_length = 100, example = "Shop")]
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Shop")]
     name: String,
     /// `sandbox` makes one that needs no phone.
     #[schema(schema_with = engines, required = false)]

@@ -19,7 +19,7 @@ use crate::{
 #[schema(rename_all = "camelCase")]
 pub struct PairingCodeRequest {
     /// Its international number, in digits.
-    #[schema(value_type = String, example = "919876543210")]
+    #[schema(value_type = String, pattern = r"^\+?[1-9]([ -]?[0-9]){6,14}$", example = "919876543210")]
     phone_number: PhoneNumber,
 }
 

@@ -23,7 +23,7 @@ use crate::{
 #[expect(dead_code, reason = "the document's view of what `SessionUpdate` takes")]
 pub struct UpdateSessionRequest {
     /// What to call it.
-    #[schema(required = false, min_length = 1, max_length = 100, example = "Shop")]
+    #[schema(required = false, min_length = 1, max_length = 100, pattern = r"\S", example = "Shop")]
     name: String,
     /// How fast it may send; `null` goes back to the server's default in everything.
     #[schema(required = false, nullable = true, inline)]
