@@ -34,4 +34,4 @@ bench: ## Run every benchmark of docs/benchmarks.md on release builds.
 
 clean: ## Remove what was built. The data folder stays.
 	cargo clean
-	rm -rf tests/baileys/node_modules tests/browser/node_modules
+	rm -rf tests/baileys/node_modules tests/browser/node_modules tests/schemathesis/.venv

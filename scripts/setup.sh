@@ -2,7 +2,7 @@
 # Installs what a target of the Makefile needs, as far as this user may, and says plainly what is missing where not.
 #
 #   scripts/setup.sh run     a C compiler and Rust
-#   scripts/setup.sh test    those, and Node.js, PostgreSQL, Chromium and the small tools that the tests call
+#   scripts/setup.sh test    those, and Node.js, Python, PostgreSQL, Chromium and the small tools that the tests call
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/path.sh
@@ -89,6 +89,12 @@ need_chromium() {
   missing+=("Chromium (the test of the API's documentation page): as root, run: apt-get install chromium; or set WAYPOST_SKIP_BROWSER=1 to leave that test out")
 }
 
+need_python() {
+  python3 -c 'import ensurepip, venv' 2>/dev/null && return
+  install_packages python3 python3-venv && return
+  missing+=("Python 3 with venv and pip (schemathesis, which tries the API's document out): as root, run: apt-get install python3-venv")
+}
+
 need cc "compiles SQLite and ring" gcc libc6-dev
 need_rust
 if [ "$purpose" = test ]; then
@@ -97,6 +103,7 @@ if [ "$purpose" = test ]; then
   need_node
   need_postgres
   need_chromium
+  need_python
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -18,6 +18,13 @@ for folder in tests/baileys tests/browser; do
   fi
 done
 
+schemathesis=tests/schemathesis
+if [ ! "$schemathesis/.venv/.done" -nt "$schemathesis/requirements.txt" ]; then
+  python3 -m venv --clear "$schemathesis/.venv"
+  "$schemathesis/.venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$schemathesis/requirements.txt"
+  touch "$schemathesis/.venv/.done"
+fi
+
 WAYPOST_TEST_POSTGRES=$(scripts/test-postgres.sh)
 export WAYPOST_TEST_POSTGRES
 

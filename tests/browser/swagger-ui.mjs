@@ -1,9 +1,11 @@
 // Opens the API's documentation in a real browser that reaches nothing but the server, and tries out one route with
-// each kind of credential, as a person would.
+// each kind of credential, as a person would: at the server itself, and behind a proxy that gives it a prefix.
 //
 //   node swagger-ui.mjs --browser /usr/bin/chromium --base http://127.0.0.1:3000 --token JWT --key awp_…
 
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -25,36 +27,36 @@ const tries = [
   { method: 'get', path: '/api/external/messages', expect: 200 },
 ];
 
-const profile = mkdtempSync(join(tmpdir(), 'waypost-browser-'));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: options.browser,
-  headless: true,
-  timeout: 60_000,
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-  ],
+/** A proxy that takes `/waypost` away, as nginx does with `location /waypost/ { proxy_pass http://…/; }`. */
+const PREFIX = '/waypost';
+const proxy = createServer((incoming, answer) => {
+  if (!incoming.url.startsWith(`${PREFIX}/`)) return answer.writeHead(404).end();
+  const { method, headers } = incoming;
+  const onward = request(options.base + incoming.url.slice(PREFIX.length), { method, headers }, (came) => {
+    answer.writeHead(came.statusCode, came.headers);
+    came.pipe(answer);
+  });
+  onward.on('error', () => answer.destroy());
+  incoming.pipe(onward);
 });
-context.setDefaultTimeout(60_000);
+proxy.listen(0, '127.0.0.1');
+await once(proxy, 'listening');
+const proxied = `http://127.0.0.1:${proxy.address().port}${PREFIX}`;
 
-try {
+/** Opens the page at `path` below `base`, which is all that it may reach, and tries the routes out. */
+async function tryOut(base, path) {
   const page = await context.newPage();
   const elsewhere = [];
   const errors = [];
   await page.route('**/*', (route) => {
-    const { origin, protocol } = new URL(route.request().url());
-    if (origin === options.base || protocol === 'data:') return route.continue();
-    elsewhere.push(route.request().url());
+    const url = route.request().url();
+    if (url.startsWith(`${base}/`) || url.startsWith('data:')) return route.continue();
+    elsewhere.push(url);
     return route.abort();
   });
   page.on('pageerror', (error) => errors.push(String(error)));
 
-  await page.goto(`${options.base}/api/docs`);
+  await page.goto(base + path);
   await page.locator('.opblock').first().waitFor();
   if (options.screenshot) await page.screenshot({ path: options.screenshot, fullPage: true });
 
@@ -84,11 +86,40 @@ try {
     await live.waitFor();
     const status = Number.parseInt((await live.innerText()).trim(), 10);
     if (status !== expect) throw new Error(`${method} ${path} gave ${status}: ${await block.innerText()}`);
-    console.log(`${method} ${path}: ${status}`);
+    console.log(`${base}: ${method} ${path}: ${status}`);
   }
-  if (elsewhere.length > 0) throw new Error(`the page wants more than the server: ${elsewhere}`);
+  if (elsewhere.length > 0) throw new Error(`the page wants more than ${base}: ${elsewhere}`);
   if (errors.length > 0) throw new Error(`the page has errors: ${errors}`);
+
+  // Whoever opens the page next on this machine is not let in by what was typed before.
+  await page.reload();
+  await page.locator('.auth-wrapper .btn.authorize.unlocked').first().waitFor();
+  await page.close();
+}
+
+const profile = mkdtempSync(join(tmpdir(), 'waypost-browser-'));
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath: options.browser,
+  headless: true,
+  timeout: 60_000,
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
+});
+context.setDefaultTimeout(60_000);
+
+try {
+  await tryOut(options.base, '/api/docs');
+  for (const path of ['/api/docs', '/api/docs/', '/api/v1/docs']) await tryOut(proxied, path);
 } finally {
   await context.close();
+  proxy.closeAllConnections();
+  proxy.close();
   rmSync(profile, { recursive: true, force: true });
 }

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tracing::Span;
-use waypost_domain::{RefreshFamilyId, Scope, TenantId, UserId};
+use waypost_domain::{RefreshFamilyId, Role, Scope, TenantId, UserId};
 use waypost_gateway::{Caller, Credential};
 
 use crate::{App, error::ApiError};
@@ -97,58 +97,86 @@ fn api_key(headers: &HeaderMap) -> Result<&str, ApiError> {
     value.to_str().map_err(|_| ApiError::Unauthorized("The API key is not valid"))
 }
 
-/// What a route asks of its caller.
+/// What a route asks of its caller. The check and the OpenAPI document both read these two constants.
 pub trait Permission {
-    /// Whether a credential has it; a sentence for the client where not.
-    fn check(credential: &Credential) -> Result<(), String>;
+    /// The least role of a person who has it.
+    const ROLE: Role;
+    /// The scope of an API key that has it; none where no key may have it.
+    const SCOPE: Option<Scope>;
 }
 
-macro_rules! by_scope {
-    ($($(#[$doc:meta])* $name:ident = $scope:ident;)*) => {
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident = $role:ident, $scope:expr;)*) => {
         $(
             $(#[$doc])*
             pub struct $name;
 
             impl Permission for $name {
-                fn check(credential: &Credential) -> Result<(), String> {
-                    require_scope(credential, Scope::$scope)
-                }
+                const ROLE: Role = Role::$role;
+                const SCOPE: Option<Scope> = $scope;
             }
         )*
     };
 }
 
-by_scope! {
-    /// Sending messages: every person, and keys with `messages:send`.
-    SendMessages = MessagesSend;
-    /// Reading messages: every person, and keys with `messages:read`.
-    ReadMessages = MessagesRead;
-    /// Reading sessions: every person, and keys with `sessions:read`.
-    ReadSessions = SessionsRead;
-    /// Changing sessions: every person, and keys with `sessions:write`.
-    WriteSessions = SessionsWrite;
+permissions! {
+    /// Sending messages.
+    SendMessages = Member, Some(Scope::MessagesSend);
+    /// Reading messages.
+    ReadMessages = Member, Some(Scope::MessagesRead);
+    /// Reading sessions, without the codes that link an account.
+    ReadSessions = Member, Some(Scope::SessionsRead);
+    /// Changing sessions, and seeing the codes that link an account.
+    WriteSessions = Member, Some(Scope::SessionsWrite);
+    /// Making and revoking API keys.
+    ManageApiKeys = Admin, None;
+    /// What is about the person who is logged in.
+    BeSomeone = Member, None;
 }
 
-fn require_scope(credential: &Credential, scope: Scope) -> Result<(), String> {
-    match credential {
-        Credential::ApiKey { scopes, .. } if !scopes.contains(&scope) => {
-            Err(format!("The API key lacks the scope {}", scope.as_str()))
-        }
-        Credential::ApiKey { .. } | Credential::User { .. } => Ok(()),
+/// Whether a credential has a permission; a sentence for the client if it has not.
+fn check<P: Permission>(credential: &Credential) -> Result<(), String> {
+    match (credential, P::SCOPE) {
+        (Credential::User { role, .. }, _) if role.includes(P::ROLE) => Ok(()),
+        (Credential::User { .. }, _) => Err(format!("It takes the role {} at least", P::ROLE.as_str())),
+        (Credential::ApiKey { scopes, .. }, Some(scope)) if scopes.contains(&scope) => Ok(()),
+        (Credential::ApiKey { .. }, Some(scope)) => Err(format!("The API key lacks the scope {}", scope.as_str())),
+        (Credential::ApiKey { .. }, None) => Err("No API key may do this, only people".into()),
     }
 }
 
-/// Making and revoking API keys: owners and admins.
-pub struct ManageApiKeys;
+/// An argument of a handler that lets only some callers in.
+pub trait Gate {
+    /// What it asks of them.
+    type Asks: Permission;
+}
 
-impl Permission for ManageApiKeys {
-    fn check(credential: &Credential) -> Result<(), String> {
-        match credential {
-            Credential::User { role, .. } if role.manages_api_keys() => Ok(()),
-            Credential::User { .. } => Err("Only an owner or an admin may manage API keys".into()),
-            Credential::ApiKey { .. } => Err("An API key may not manage API keys".into()),
+/// What a handler asks of its caller, by its own arguments.
+pub trait Gated<Arguments> {
+    /// What the gate among its arguments asks.
+    type Asks: Permission;
+}
+
+macro_rules! gated {
+    ($($argument:ident)*) => {
+        impl<F, Answer, G, $($argument),*> Gated<(G, $($argument,)*)> for F
+        where
+            F: Fn(State<App>, G, $($argument),*) -> Answer,
+            G: Gate,
+        {
+            type Asks = G::Asks;
         }
-    }
+    };
+}
+
+gated!();
+gated!(A);
+gated!(A B);
+gated!(A B C);
+
+/// The least role and the scope that `handler` asks for.
+pub fn asked_by<Arguments, H: Gated<Arguments>>(_handler: &H) -> (Role, Option<Scope>) {
+    (H::Asks::ROLE, H::Asks::SCOPE)
 }
 
 /// The tenant of a caller who has a permission. Stands before the body in a handler, so that who may not is told so
@@ -156,16 +184,28 @@ impl Permission for ManageApiKeys {
 pub struct Tenant<P> {
     /// The tenant.
     pub id: TenantId,
+    credential: Credential,
     permission: std::marker::PhantomData<P>,
+}
+
+impl<P> Tenant<P> {
+    /// Whether the caller has another permission too.
+    pub fn may<Q: Permission>(&self) -> bool {
+        check::<Q>(&self.credential).is_ok()
+    }
+}
+
+impl<P: Permission> Gate for Tenant<P> {
+    type Asks = P;
 }
 
 impl<P: Permission> FromRequestParts<App> for Tenant<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        let caller = caller(parts)?;
-        P::check(&caller.credential).map_err(ApiError::Forbidden)?;
-        Ok(Self { id: caller.tenant_id, permission: std::marker::PhantomData })
+        let Caller { tenant_id, credential } = caller(parts)?;
+        check::<P>(credential).map_err(ApiError::Forbidden)?;
+        Ok(Self { id: *tenant_id, credential: credential.clone(), permission: std::marker::PhantomData })
     }
 }
 
@@ -177,6 +217,10 @@ pub struct Person {
     pub user: UserId,
     /// Their login.
     pub login: RefreshFamilyId,
+}
+
+impl Gate for Person {
+    type Asks = BeSomeone;
 }
 
 impl FromRequestParts<App> for Person {

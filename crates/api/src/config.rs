@@ -16,6 +16,8 @@ pub struct ApiConfig {
     /// The header in which a reverse proxy of one's own names the client, such as `x-forwarded-for`; its last entry is
     /// believed. None where clients connect directly: they could write anything into it.
     pub client_address_header: Option<HeaderName>,
+    /// Whether the API's document and its page are served.
+    pub docs: bool,
     /// The origins of web pages whose scripts may call the API, such as `https://app.example.com`.
     pub cors_origins: Vec<HeaderValue>,
 }
@@ -26,6 +28,7 @@ impl Default for ApiConfig {
             json_body_limit: 1024 * 1024,
             requests_per_minute: NonZeroU32::new(6_000_000),
             client_address_header: None,
+            docs: true,
             cors_origins: Vec::new(),
         }
     }

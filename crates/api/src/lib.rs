@@ -10,6 +10,7 @@ mod envelope;
 mod error;
 mod input;
 mod openapi;
+mod path;
 mod rate_limit;
 mod request;
 mod router;

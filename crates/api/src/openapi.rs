@@ -1,15 +1,12 @@
 //! The OpenAPI document, made of the routes themselves, and Swagger UI to try it out, served from the binary.
 
 mod errors;
+mod file;
+mod pages;
+mod requests;
 
 use std::sync::LazyLock;
 
-use axum::{
-    Router,
-    http::{HeaderValue, header},
-    response::Response,
-};
-use tower_http::compression::CompressionLayer;
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,
     openapi::{
@@ -22,15 +19,22 @@ use utoipa::{
         tag::TagBuilder,
     },
 };
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::{Config, SwaggerUi};
+use utoipa_axum::router::UtoipaMethodRouter;
+use waypost_domain::{Role, Scope};
 
 pub use errors::{
     Alive, Authenticated, BadBody, BadInput, ByOperator, Limited, Login, Missing, Once, Open, Refresh, Registering,
     Unavailable, WrongState,
 };
 
-use crate::{App, error::ErrorEnvelope, router};
+pub use file::File;
+pub use pages::pages;
+
+use crate::{
+    App,
+    error::ErrorEnvelope,
+    router::{self, Access},
+};
 
 /// Where the source of this server is, as the AGPL wants it offered.
 pub const SOURCE: &str = env!("CARGO_PKG_REPOSITORY");
@@ -43,49 +47,52 @@ Every route is reachable under `/api` and, unchanged, under `/api/v1`. People lo
 Every answer carries `X-Request-Id`; every authenticated one `RateLimit-Limit`, `RateLimit-Remaining` and \
 `RateLimit-Reset`, while a limit is set.";
 
-/// Who may come in at a group of routes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Everyone,
-    People,
-    Servers,
-    Operator,
-}
+/// Where the API begins, from the document under `/api` or under `/api/v1`: relative, so that it holds below any prefix
+/// that a proxy adds.
+const ROOT: [&str; 2] = ["..", "../.."];
 
-/// The document.
+/// The document as it stands under `/api`.
 pub fn openapi() -> OpenApi {
-    let groups: [(&str, OpenApiRouter<App>, Access); 8] = [
+    let groups = [
         ("/api", router::open_routes(), Access::Everyone),
-        ("/api", router::person_routes(), Access::People),
-        ("/api", router::message_routes(), Access::People),
-        ("/api/v1", router::session_routes(), Access::People),
-        ("/api/external", router::message_routes(), Access::Servers),
-        ("/api/external", router::session_routes(), Access::Servers),
+        ("/api", router::person_routes(Access::People), Access::People),
+        ("/api", router::message_routes(Access::People), Access::People),
+        ("/api/v1", router::session_routes(Access::People), Access::People),
+        ("/api/external", router::message_routes(Access::Servers), Access::Servers),
+        ("/api/external", router::session_routes(Access::Servers), Access::Servers),
         ("/api", router::operator_routes(), Access::Operator),
         ("", router::health_routes(), Access::Everyone),
     ];
-    groups.into_iter().fold(empty(), |document, (prefix, routes, access)| {
+    let mut document = groups.into_iter().fold(empty(), |document, (prefix, routes, access)| {
         let mut group = routes.into_openapi();
         for item in group.paths.paths.values_mut() {
             let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-            operations.into_iter().flatten().for_each(|operation| admit(operation, access));
+            operations.into_iter().flatten().for_each(|operation| mark(operation, access));
         }
         // `nest` wants a prefix.
         if prefix.is_empty() { document.merge_from(group) } else { document.nest(prefix, group) }
-    })
+    });
+    requests::complete(&mut document);
+    document
 }
 
 fn empty() -> OpenApi {
     let access_token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("The accessToken that POST /api/auth/login gives."))
+        .description(Some(
+            "The accessToken that POST /api/auth/login gives. The role that a route names is the least: an owner may what \
+             an admin may, an admin what a member may.",
+        ))
         .build();
     let operator_token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("The operator's token, as the setting operator_token has it."))
         .build();
-    let api_key = ApiKeyValue::with_description("X-API-Key", "An API key, as POST /api/api-keys makes it.");
+    let api_key = ApiKeyValue::with_description(
+        "X-API-Key",
+        "An API key, as POST /api/api-keys makes it. It needs the scope that a route names.",
+    );
     OpenApiBuilder::new()
         .openapi(OpenApiVersion::Version31)
         .info(
@@ -102,7 +109,7 @@ fn empty() -> OpenApi {
                 ))
                 .build(),
         )
-        .servers(Some([Server::new("/")]))
+        .servers(Some([Server::new(ROOT[0])]))
         .components(Some(
             ComponentsBuilder::new()
                 .security_scheme("accessToken", SecurityScheme::Http(access_token))
@@ -126,45 +133,59 @@ fn empty() -> OpenApi {
         .build()
 }
 
-/// Says in an operation who may come in, and gives the second mount of one a name of its own.
-fn admit(operation: &mut Operation, access: Access) {
-    let none: [&str; 0] = [];
-    operation.security = match access {
-        Access::Everyone => None,
-        Access::People => Some(vec![SecurityRequirement::new("accessToken", none)]),
-        Access::Servers => Some(vec![SecurityRequirement::new("apiKey", none)]),
-        Access::Operator => Some(vec![SecurityRequirement::new("operatorToken", none)]),
+/// Writes into the operations of a route what its handler asks of its caller (`auth::asked_by`). Each way in has its own
+/// word for it: a person's least role, a key's scope.
+pub fn ask(
+    (schemas, mut paths, methods): UtoipaMethodRouter<App>,
+    access: Access,
+    (role, scope): (Role, Option<Scope>),
+) -> UtoipaMethodRouter<App> {
+    let (scheme, asked, sentence) = match (access, scope) {
+        (Access::Servers, Some(scope)) => {
+            ("apiKey", scope.as_str(), format!("The API key needs the scope `{}`.", scope.as_str()))
+        }
+        (Access::People, _) if role == Role::Member => ("accessToken", role.as_str(), String::new()),
+        (Access::People, _) => {
+            ("accessToken", role.as_str(), format!("It takes the role `{}` at least.", role.as_str()))
+        }
+        // Nobody comes in: the group has no credential that a permission could be of.
+        (Access::Servers, None) | (Access::Everyone | Access::Operator, _) => return (schemas, paths, methods),
     };
+    for item in paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            operation.security = Some(vec![SecurityRequirement::new(scheme, [asked])]);
+            let description = operation.description.take().into_iter().chain(Some(sentence.clone()));
+            let description: Vec<_> = description.filter(|text| !text.is_empty()).collect();
+            operation.description = Some(description.join("\n\n")).filter(|text| !text.is_empty());
+        }
+    }
+    (schemas, paths, methods)
+}
+
+/// Says in an operation that it is the operator's, and gives the second mount of one a name of its own.
+fn mark(operation: &mut Operation, access: Access) {
+    let none: [&str; 0] = [];
+    if access == Access::Operator {
+        operation.security = Some(vec![SecurityRequirement::new("operatorToken", none)]);
+    }
     if let (Access::Servers, Some(id)) = (access, &mut operation.operation_id) {
         let (first, rest) = id.split_at(1);
         *id = format!("external{}{rest}", first.to_uppercase());
     }
 }
 
-/// The document as it is served.
-pub fn json() -> &'static str {
-    static JSON: LazyLock<String> =
-        LazyLock::new(|| openapi().to_pretty_json().expect("the document is made of strings, lists and maps"));
-    &JSON
-}
-
-/// Swagger UI at `/api/docs`, without any address outside this server.
-pub fn swagger_ui() -> Router<App> {
-    let ui = |path| {
-        let config = Config::from("/api/openapi.json").persist_authorization(true).try_it_out_enabled(true);
-        Router::from(SwaggerUi::new(path).config(config))
-    };
-    ui("/api/docs")
-        .merge(ui("/api/v1/docs"))
-        .layer(CompressionLayer::new())
-        .layer(axum::middleware::map_response(page_headers))
-}
-
-async fn page_headers(mut response: Response) -> Response {
-    let page = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
+/// The document as it is served under `/api`, and under `/api/v1`.
+pub fn document(under_v1: bool) -> &'static File {
+    static FILES: LazyLock<[File; 2]> = LazyLock::new(|| {
+        ROOT.map(|root| {
+            let mut document = openapi();
+            document.servers = Some(vec![Server::new(root)]);
+            let json = document.to_pretty_json().expect("the document is made of strings, lists and maps");
+            File::new("application/json", json)
+        })
+    });
+    &FILES[usize::from(under_v1)]
 }
 
 /// The header `Idempotency-Key` of the routes that send.
@@ -175,7 +196,12 @@ impl IntoParams for IdempotencyKeyHeader {
         const DESCRIPTION: &str = "\
             1 to 255 printable ASCII characters of your choice, such as the number of an order. For 24 hours the same \
             key with the same body gives the first answer again, and sends nothing; with another body it is refused.";
-        let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).build();
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(255))
+            .pattern(Some("^[ -~]*$"))
+            .build();
         let header = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)

@@ -32,6 +32,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role, the one that may most first.
+    pub const ALL: [Self; 3] = [Self::Owner, Self::Admin, Self::Member];
+
     /// The name in the API and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,12 +46,12 @@ impl Role {
 
     /// The role with this name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Owner, Self::Admin, Self::Member].into_iter().find(|role| role.as_str() == name)
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
     }
 
-    /// Whether API keys may be made and revoked.
-    pub const fn manages_api_keys(self) -> bool {
-        matches!(self, Self::Owner | Self::Admin)
+    /// Whether this role may do all that `least` may. An owner may what an admin may, an admin what a member may.
+    pub const fn includes(self, least: Self) -> bool {
+        self as u8 <= least as u8
     }
 }
 
@@ -107,6 +110,14 @@ pub struct User {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_role_includes_itself_and_those_after_it() {
+        let included = |role: Role| Role::ALL.map(|least| role.includes(least));
+        assert_eq!(included(Role::Owner), [true, true, true]);
+        assert_eq!(included(Role::Admin), [false, true, true]);
+        assert_eq!(included(Role::Member), [false, false, true]);
+    }
 
     #[test]
     fn an_email_is_compared_in_lower_case() {

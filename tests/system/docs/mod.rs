@@ -2,4 +2,6 @@
 
 mod openapi;
 mod readme;
+#[cfg(feature = "wire-sim")]
+mod schemathesis;
 mod swagger_ui;

@@ -8,7 +8,10 @@ async fn the_document_is_openapi_3_1_under_both_prefixes() -> Result<()> {
     let server = Waypost::start(Setup::on(Database::Sqlite)).await?;
     let document = server.client().get("/api/openapi.json").await.expect(200).body;
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{}", document["openapi"]);
-    assert_eq!(server.client().get("/api/v1/openapi.json").await.expect(200).body, document);
+    let mut other = server.client().get("/api/v1/openapi.json").await.expect(200).body;
+    assert_eq!((&document["servers"][0]["url"], &other["servers"][0]["url"]), (&"..".into(), &"../..".into()));
+    other["servers"] = document["servers"].clone();
+    assert_eq!(other, document);
     Ok(())
 }
 

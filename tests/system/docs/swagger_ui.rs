@@ -1,4 +1,5 @@
-//! Swagger UI in a real browser, cut off from every network but the server's.
+//! Swagger UI in a real browser, cut off from every network but the server's: directly, and behind a proxy's prefix (case
+//! A18.3).
 
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
@@ -15,7 +16,7 @@ fn browser() -> Result<String> {
 }
 
 #[tokio::test]
-async fn the_documentation_works_offline_and_tries_out_both_credentials() -> Result<()> {
+async fn the_documentation_works_offline_below_any_prefix_and_tries_out_both_credentials() -> Result<()> {
     if std::env::var("WAYPOST_SKIP_BROWSER").is_ok_and(|value| value == "1") {
         eprintln!("left out: WAYPOST_SKIP_BROWSER=1");
         return Ok(());

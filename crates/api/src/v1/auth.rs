@@ -73,5 +73,5 @@ impl UserAnswer {
 }
 
 fn roles() -> utoipa::openapi::schema::Object {
-    openapi::one_of([Role::Owner, Role::Admin, Role::Member].map(Role::as_str))
+    openapi::one_of(Role::ALL.map(Role::as_str))
 }

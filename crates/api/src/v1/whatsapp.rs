@@ -19,7 +19,10 @@ use waypost_domain::{EngineKind, Jid, LastError, PhoneNumber, SessionId, Session
 use waypost_gateway::sessions::SessionView;
 
 use self::pacing::PacingAnswer;
-use crate::openapi;
+use crate::{
+    auth::{Tenant, WriteSessions},
+    openapi,
+};
 
 /// A session: a linked WhatsApp account, or a sandbox one.
 #[derive(Serialize, ToSchema)]
@@ -52,7 +55,7 @@ pub struct SessionAnswer {
     /// When it last became `connected`.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
     connected_at: Option<Timestamp>,
-    /// The text to show as a QR code, while one waits to be scanned.
+    /// The text to show as a QR code, while one waits to be scanned. Null for API keys without the scope `sessions:write`.
     #[schema(required = true)]
     qr: Option<String>,
     /// When the QR code stops working.
@@ -89,8 +92,11 @@ pub struct LastErrorAnswer {
     retry_at: Option<Timestamp>,
 }
 
-impl From<SessionView> for SessionAnswer {
-    fn from(SessionView { session, qr, pacing, first_contact_pause }: SessionView) -> Self {
+impl SessionAnswer {
+    /// The session as this caller may see it: whoever has the QR code can link an account of their own, so it is shown to
+    /// those who may change sessions.
+    pub fn new<P>(view: SessionView, caller: &Tenant<P>) -> Self {
+        let SessionView { session, qr, pacing, first_contact_pause } = view;
         let last_error = |LastError { code, message, at, until, retry_at, attempts: _ }| LastErrorAnswer {
             code,
             message,
@@ -98,7 +104,7 @@ impl From<SessionView> for SessionAnswer {
             until,
             retry_at,
         };
-        let (qr, qr_expires_at) = qr.map(|qr| (qr.code, qr.expires_at)).unzip();
+        let qr_expires_at = qr.as_ref().map(|qr| qr.expires_at);
         Self {
             id: session.id,
             name: session.name,
@@ -110,7 +116,7 @@ impl From<SessionView> for SessionAnswer {
             push_name: session.push_name,
             last_error: session.last_error.map(last_error),
             connected_at: session.connected_at,
-            qr,
+            qr: qr.map(|qr| qr.code).filter(|_| caller.may::<WriteSessions>()),
             qr_expires_at,
             pacing: PacingAnswer::new(pacing, first_contact_pause),
             created_at: session.created_at,

@@ -2,10 +2,15 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use axum::http::{StatusCode, header};
+use axum::{
+    body::Body,
+    http::{Method, StatusCode, header},
+};
 use serde_json::Value;
+use waypost_api::ApiConfig;
+use waypost_gateway::GatewayConfig;
 
-use crate::support::{Api, Credential};
+use crate::support::{Api, Credential, request};
 
 /// The document as it is served.
 pub fn document() -> Value {
@@ -30,16 +35,6 @@ fn the_checked_in_document_is_the_codes() {
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(found == wanted, "docs/openapi.json is stale: run this test with UPDATE_OPENAPI=1 and commit it");
-}
-
-#[tokio::test]
-async fn no_route_goes_around_the_document() {
-    let api = Api::start().await;
-    let contract = |path: &str| path.replacen("/api/v1/", "/api/", 1);
-    let documented: BTreeSet<_> = document()["paths"].as_object().unwrap().keys().map(|path| contract(path)).collect();
-    let routed: BTreeSet<_> = api.routes().iter().map(|path| contract(path)).collect();
-    let pages = |path: &&String| !path.starts_with("/api/docs");
-    assert_eq!(routed.iter().filter(pages).collect::<Vec<_>>(), documented.iter().collect::<Vec<_>>());
 }
 
 #[test]
@@ -77,27 +72,75 @@ fn every_operation_has_a_name_of_its_own_and_says_what_can_go_wrong() {
 }
 
 #[tokio::test]
-async fn swagger_ui_works_without_any_address_outside() {
+async fn every_file_of_the_page_is_there_and_nothing_of_it_is_outside() {
     let api = Api::start().await;
-    let page = api.get("/api/docs/", Credential::None).await;
-    assert_eq!(page.status, StatusCode::OK);
-    let html = String::from_utf8(page.body).unwrap();
-    assert!(!html.contains("http://") && !html.contains("https://"), "{html}");
-    assert!(page.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'self'"));
-    assert!(!html.contains("<script>"), "the policy forbids scripts within the page");
-    let assets: Vec<_> = html.split('"').filter_map(|part| part.strip_prefix("./")).collect();
-    assert!(assets.len() >= 4, "{html}");
-    for asset in assets {
-        let answer = api.get(&format!("/api/docs/{asset}"), Credential::None).await;
-        assert_eq!(answer.status, StatusCode::OK, "{asset}");
+    for (page_at, folder) in [
+        ("/api/docs", "/api/docs/"),
+        ("/api/docs/", "/api/docs/"),
+        ("/api/docs/index.html", "/api/docs/"),
+        ("/api/v1/docs", "/api/v1/docs/"),
+        ("/api/v1/docs/", "/api/v1/docs/"),
+    ] {
+        let page = api.get(page_at, Credential::None).await;
+        assert_eq!(page.status, StatusCode::OK, "{page_at}");
+        assert!(page.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'self'"));
+        let html = String::from_utf8(page.body).unwrap();
+        assert!(!html.contains("http://") && !html.contains("https://"), "{html}");
+        assert!(!html.contains("<script>"), "the policy forbids scripts within the page");
+        let named: Vec<_> = html.split('"').filter_map(|part| part.strip_prefix("./")).collect();
+        assert!(named.len() >= 4, "{html}");
+        for name in named {
+            // As a browser finds it: beside the last slash of the page's address.
+            let beside = &page_at[..=page_at.rfind('/').unwrap()];
+            let found = format!("{beside}{name}");
+            assert!(found.starts_with(folder), "{found}");
+            assert_eq!(api.get(&found, Credential::None).await.status, StatusCode::OK, "{found}");
+        }
     }
+    api.get("/api/docs/swagger-ui.js", Credential::None).await.error(StatusCode::NOT_FOUND, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn the_page_and_the_document_hold_below_any_prefix_and_keep_no_credential() {
+    let api = Api::start().await;
     let settings = api.get("/api/docs/swagger-initializer.js", Credential::None).await;
-    let settings = String::from_utf8_lossy(&settings.body).into_owned();
-    for wanted in ["/api/openapi.json", "\"persistAuthorization\": true", "\"tryItOutEnabled\": true"] {
+    let settings = String::from_utf8(settings.body).unwrap();
+    for wanted in ["\"../openapi.json\"", "persistAuthorization: false", "tryItOutEnabled: true"] {
         assert!(settings.contains(wanted), "{settings}");
     }
-    assert_eq!(api.get("/api/docs", Credential::None).await.status, StatusCode::SEE_OTHER);
-    assert_eq!(api.get("/api/v1/docs/", Credential::None).await.status, StatusCode::OK);
+    for (at, root) in [("/api/openapi.json", ".."), ("/api/v1/openapi.json", "../..")] {
+        let served = api.get(at, Credential::None).await.json();
+        assert_eq!(served["servers"], serde_json::json!([{ "url": root }]));
+    }
+}
+
+#[tokio::test]
+async fn the_documentation_is_sent_compressed_and_only_to_who_has_it_not() {
+    let api = Api::start().await;
+    for path in ["/api/docs", "/api/docs/swagger-ui-bundle.js", "/api/docs/swagger-ui.css", "/api/openapi.json"] {
+        let with = |name: header::HeaderName, value: &str| {
+            let mut request = request(Method::GET, path, Credential::None, Body::empty());
+            request.headers_mut().insert(name, value.parse().unwrap());
+            api.send(request)
+        };
+        let plain = api.get(path, Credential::None).await;
+        assert!(!plain.headers.contains_key(header::CONTENT_ENCODING), "{path}");
+        let packed = with(header::ACCEPT_ENCODING, "gzip").await;
+        assert_eq!(packed.headers[header::CONTENT_ENCODING], "gzip", "{path}");
+        assert!(packed.body.len() < plain.body.len(), "{path}");
+        let again = with(header::IF_NONE_MATCH, plain.headers[header::ETAG].to_str().unwrap()).await;
+        assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_documentation_can_be_switched_off() {
+    let api = Api::with(GatewayConfig::default(), ApiConfig { docs: false, ..ApiConfig::default() }).await;
+    for path in ["/api/docs", "/api/docs/", "/api/v1/docs/swagger-ui.css", "/api/openapi.json", "/api/v1/openapi.json"]
+    {
+        api.get(path, Credential::None).await.error(StatusCode::NOT_FOUND, "NOT_FOUND");
+    }
+    api.get("/api/version", Credential::None).await.data(StatusCode::OK);
 }
 
 #[test]

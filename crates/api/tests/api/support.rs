@@ -18,10 +18,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 use waypost_api::ApiConfig;
-use waypost_domain::{Env, Timestamp, env::ManualClock, env::SystemEntropy};
-use waypost_engine::sandbox::{SandboxDelays, SandboxEngine};
+use waypost_domain::{Email, Env, Role, Tenant, Timestamp, User, env::ManualClock, env::SystemEntropy};
+use waypost_engine::{
+    Engine,
+    sandbox::{SandboxDelays, SandboxEngine},
+};
 use waypost_gateway::{Gateway, GatewayConfig, LoginLimits};
-use waypost_store::{MasterKey, Store, StoreConfig};
+use waypost_store::{MasterKey, NewAccount, Store, StoreConfig};
+
+use crate::unlinked::UnlinkedEngine;
 
 /// The time at which every test starts.
 pub const START: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -85,8 +90,8 @@ impl Api {
         };
         let store = Store::open(&config, env.clone()).await.unwrap();
         let sandbox = SandboxEngine::new(SandboxDelays::NONE, env.clone());
-        let gateway =
-            Gateway::new(store.clone(), vec![Arc::new(sandbox)], env, gateway, SecretBox::new(Box::new([9; 32])));
+        let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(sandbox), Arc::new(UnlinkedEngine)];
+        let gateway = Gateway::new(store.clone(), engines, env, gateway, SecretBox::new(Box::new([9; 32])));
         let loops = gateway.start(tokio_util::sync::CancellationToken::new()).await.unwrap();
         // They run until the test's runtime ends.
         drop(loops);
@@ -145,6 +150,21 @@ impl Api {
         self.post("/api/auth/register", Credential::None, body).await
     }
 
+    /// The access token of a person with this role, in a tenant of their own.
+    pub async fn person(&self, role: Role) -> String {
+        let owner: Email = self.account().await.email.parse().unwrap();
+        let stored = self.store.password_by_email_system(&owner).await.unwrap().unwrap();
+        let (_, tenant) = self.store.user(stored.user.tenant_id, stored.user.id).await.unwrap().unwrap();
+        let env = Env::system();
+        let tenant = Tenant { id: env.new_id(), ..tenant };
+        let email = format!("{}-{owner}", role.as_str(), owner = owner.as_str());
+        let person =
+            User { id: env.new_id(), tenant_id: tenant.id, email: email.parse().unwrap(), role, ..stored.user };
+        let account = NewAccount { tenant, owner: person, password_hash: stored.password_hash };
+        self.store.create_account(account).await.unwrap();
+        string(&self.login(&email, "correct horse").await.data(StatusCode::OK)["accessToken"])
+    }
+
     pub async fn login(&self, email: &str, password: &str) -> Answer {
         self.post("/api/auth/login", Credential::None, json!({ "email": email, "password": password })).await
     }
@@ -168,19 +188,6 @@ impl Api {
             }
         };
         tokio::time::timeout(Duration::from_secs(10), asking).await.expect("what was waited for did not come")
-    }
-
-    /// The paths that the router knows. axum gives no list of them but in its debug form.
-    pub fn routes(&self) -> Vec<String> {
-        let debug = format!("{:?}", self.router);
-        let quoted = debug.split('"').skip(1).step_by(2);
-        // The fallback is kept as two routes of axum's own.
-        let ours = |text: &&str| text.starts_with('/') && *text != "/" && !text.contains("__private");
-        let mut paths: Vec<_> = quoted.filter(ours).map(str::to_owned).collect();
-        assert!(paths.len() > 50, "axum's debug form has changed: {debug}");
-        paths.sort();
-        paths.dedup();
-        paths
     }
 
     /// Makes every further use of the database fail.

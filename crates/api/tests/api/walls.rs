@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     document::document,
-    support::{Account, Answer, Api, Credential, OPERATOR, request},
+    support::{Account, Answer, Api, Credential, OPERATOR, request, string},
 };
 
 const NOBODYS: &str = "0192f3a0-0000-7000-8000-000000000001";
@@ -18,7 +18,8 @@ const NOBODYS: &str = "0192f3a0-0000-7000-8000-000000000001";
 pub struct Operation {
     pub method: Method,
     pub path: String,
-    pub scheme: Option<String>,
+    /// The scheme that lets callers in, and the role or the scopes that it asks for; none for a route for everyone.
+    pub security: Option<(String, Vec<String>)>,
     /// The properties of its JSON body, where it takes one, and the names of those that it needs.
     pub body: Option<(Map<String, Value>, Vec<String>)>,
     pub parameters: Vec<String>,
@@ -40,7 +41,10 @@ pub fn operations() -> Vec<Operation> {
             operations.push(Operation {
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.clone(),
-                scheme: operation["security"][0].as_object().map(|scheme| scheme.keys().next().unwrap().clone()),
+                security: operation["security"][0].as_object().map(|requirement| {
+                    let (scheme, asked) = requirement.iter().next().unwrap();
+                    (scheme.clone(), asked.as_array().unwrap().iter().map(string).collect())
+                }),
                 body,
                 parameters: parameters
                     .filter(|parameter| parameter["in"] == "query")
@@ -73,9 +77,14 @@ impl Operation {
         api.send(request).await
     }
 
+    /// The name of the scheme that lets callers in.
+    fn scheme(&self) -> Option<&str> {
+        self.security.as_ref().map(|(scheme, _)| scheme.as_str())
+    }
+
     /// The credential of the right kind.
     pub fn credential<'a>(&self, account: &'a Account) -> Credential<'a> {
-        match self.scheme.as_deref() {
+        match self.scheme() {
             Some("accessToken") => account.person(),
             Some("apiKey") => account.server(),
             Some("operatorToken") => Credential::Token(OPERATOR),
@@ -150,8 +159,8 @@ async fn nobody_comes_in_without_the_credential_that_the_route_wants() {
     let api = Api::start().await;
     let account = api.account().await;
     let before = everything_of(&api, &account).await;
-    for operation in operations().into_iter().filter(|operation| operation.scheme.is_some()) {
-        let wrong_kind = match operation.scheme.as_deref() {
+    for operation in operations().into_iter().filter(|operation| operation.security.is_some()) {
+        let wrong_kind = match operation.scheme() {
             Some("apiKey" | "operatorToken") => account.person(),
             _ => account.server(),
         };

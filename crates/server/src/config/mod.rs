@@ -115,6 +115,7 @@ impl Config {
             api: ApiConfig {
                 requests_per_minute: NonZeroU32::new(count("rate_limit_per_minute", 0, u32::MAX)?),
                 client_address_header: layers.get_set("client_address_header", header_name)?,
+                docs: layers.get("docs", values::boolean)?,
                 cors_origins: layers.get_set("cors_origins", origins)?.unwrap_or_default(),
                 ..ApiConfig::default()
             },

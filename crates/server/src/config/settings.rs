@@ -79,6 +79,7 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "Header in which your reverse proxy names the client; unset: none is believed",
     ),
+    plain("docs", "BOOLEAN", "true", "Whether the API's documentation is served, at /api/docs and /api/openapi.json"),
     plain("cors_origins", "ORIGINS", "", "Web origins whose pages may call the API, with commas between them"),
     plain("max_sessions_per_tenant", "NUMBER", "0", "Sessions that a tenant may have; 0 for no limit"),
     plain("ack_timeout", "DURATION", "30s", "How long WhatsApp may take to acknowledge before a message is sent again"),

@@ -22,7 +22,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct CreateApiKeyRequest {
     /// What to call it.
-    #[schema(min_length = 1, max_length = 100, example = "Web shop")]
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Web shop")]
     name: String,
     /// What it may do; everything, when none are named.
     #[schema(schema_with = scopes, required = false)]
@@ -54,8 +54,6 @@ pub struct CreatedApiKeyAnswer {
 }
 
 /// Make an API key
-///
-/// For owners and admins.
 #[utoipa::path(
     post,
     path = "/api-keys",

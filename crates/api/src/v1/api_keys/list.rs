@@ -14,7 +14,7 @@ use crate::{
 
 /// List the API keys
 ///
-/// Those that are not revoked, newest first, without their secrets. For owners and admins.
+/// Those that are not revoked, newest first, without their secrets.
 #[utoipa::path(
     get,
     path = "/api-keys",

@@ -14,7 +14,7 @@ use crate::{
 
 /// Revoke an API key
 ///
-/// It stops working at once. For owners and admins.
+/// It stops working at once.
 #[utoipa::path(
     delete,
     path = "/api-keys/{id}",

@@ -20,7 +20,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
     /// Your name.
-    #[schema(min_length = 1, max_length = 100, example = "Ada Lovelace")]
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Ada Lovelace")]
     name: String,
     /// Your e-mail, to log in with.
     #[schema(value_type = String, format = Email, max_length = 254, example = "ada@example.com")]
@@ -29,7 +29,7 @@ pub struct RegisterRequest {
     #[schema(value_type = String, format = Password, min_length = 8, max_length = 128, example = "correct horse battery")]
     password: NewPassword,
     /// Your business's name.
-    #[schema(min_length = 1, max_length = 100, example = "Analytical Engines Ltd")]
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Analytical Engines Ltd")]
     business_name: String,
 }
 

@@ -15,8 +15,8 @@ use crate::{
 
 /// Cancel a message
 ///
-/// Takes back a message that is `scheduled` or `queued`: it becomes `canceled` and is never sent. One that is already on
-/// its way, or at its end, is answered 409 with its status. API keys need the scope `messages:send`.
+/// Takes back a message that is `scheduled` or `queued`: it becomes `canceled` and is never sent. One that is already
+/// on its way, or at its end, is answered 409 with its status.
 #[utoipa::path(
     post,
     path = "/messages/{id}/cancel",

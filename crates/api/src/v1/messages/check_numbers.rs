@@ -109,7 +109,7 @@ impl From<CheckedNumber> for CheckedNumberAnswer {
 /// that was given has no account, the other forms of its country are looked up too (Brazil, Mexico, Argentina, Ivory
 /// Coast, Benin, Gabon). Answers are remembered: for a week where there is an account, for an hour where there is none.
 /// WhatsApp bans accounts that look up many strangers, so each session may look up only so many numbers a minute; past
-/// that, or where WhatsApp itself limits, the answer is `RATE_LIMITED`. API keys need the scope `messages:send`.
+/// that, or where WhatsApp itself limits, the answer is `RATE_LIMITED`.
 #[utoipa::path(
     post,
     path = "/messages/check-numbers",

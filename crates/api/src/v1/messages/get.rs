@@ -15,7 +15,7 @@ use crate::{
 
 /// Get a message
 ///
-/// With its status and every step on the way there. API keys need the scope `messages:read`.
+/// With its status and every step on the way there.
 #[utoipa::path(
     get,
     path = "/messages/{id}",

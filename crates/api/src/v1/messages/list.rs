@@ -42,6 +42,9 @@ impl FromFields for ListQuery {
     }
 }
 
+/// The forms of `to` that are sure to be read, as in the body of a message.
+const TO: &str = r"^(\+?[1-9]([ -]?[0-9]){6,14}|[1-9][0-9]{6,14}@s\.whatsapp\.net|[0-9]{1,32}@lid|[0-9]{1,31}(-[0-9]{1,31})?@g\.us)$";
+
 impl IntoParams for ListQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let text = || ObjectBuilder::new().schema_type(Type::String);
@@ -59,10 +62,14 @@ impl IntoParams for ListQuery {
             ("sessionId", id, "Of this session."),
             ("status", statuses(), "With this status."),
             ("direction", directions(), "Sent, or received."),
-            ("to", text().build(), "With this chat: a number or a JID."),
+            ("to", text().pattern(Some(TO)).build(), "With this chat: a number or a JID."),
             ("from", time(), "Created at or after this time."),
             ("until", time(), "Created before this time."),
-            ("cursor", text().build(), "The `nextCursor` of the page before; counts before `page`."),
+            (
+                "cursor",
+                text().pattern(Some("^[1-9][0-9]{0,17}$")).build(),
+                "The `nextCursor` of the page before; counts before `page`.",
+            ),
         ];
         own.into_iter().map(param).chain(Window::params()).collect()
     }
@@ -71,7 +78,7 @@ impl IntoParams for ListQuery {
 /// List messages
 ///
 /// Newest first. Following `pagination.nextCursor` walks the whole list at an even pace, however long it is; `page`
-/// counts it. API keys need the scope `messages:read`.
+/// counts it.
 #[utoipa::path(
     get,
     path = "/messages",

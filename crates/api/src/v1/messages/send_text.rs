@@ -27,10 +27,14 @@ pub struct SendTextRequest {
     session_id: SessionId,
     /// An international number in digits (`+`, blanks, dashes, dots, brackets and what shows nothing are tolerated), or a
     /// JID (`…@s.whatsapp.net`, `…@lid`, `…@g.us`).
-    #[schema(value_type = String, example = "919876543210")]
+    #[schema(
+        value_type = String,
+        pattern = r"^(\+?[1-9]([ -]?[0-9]){6,14}|[1-9][0-9]{6,14}@s\.whatsapp\.net|[0-9]{1,32}@lid|[0-9]{1,31}(-[0-9]{1,31})?@g\.us)$",
+        example = "919876543210"
+    )]
     to: Recipient,
     /// 1 to 65,536 characters with something to see among them, sent exactly as they are.
-    #[schema(min_length = 1, max_length = 65536, example = "Hello from Waypost!")]
+    #[schema(min_length = 1, max_length = 65536, pattern = r"\S", example = "Hello from Waypost!")]
     text: String,
     /// Your own reference, given back with the message.
     #[schema(min_length = 1, max_length = 255, example = "order-1138")]
@@ -93,7 +97,7 @@ impl From<Accepted> for AcceptedAnswer {
 ///
 /// Answers `queued` once the message is on disk. It goes out in the order of its chat, as soon as the session is
 /// connected; `GET …/messages/{id}` tells how far it came. With `sendAt` it answers `scheduled`, and the message is
-/// queued when its time comes. API keys need the scope `messages:send`.
+/// queued when its time comes.
 ///
 /// With the header `Idempotency-Key` a request may be repeated without fear: one message comes of all requests with
 /// one key, and each gets the first answer, repeats with the header `Idempotency-Replayed: true`.

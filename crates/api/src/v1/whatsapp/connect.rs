@@ -16,8 +16,7 @@ use crate::{
 /// Connect a session
 ///
 /// Starts linking, or connects a linked session again. Answers at once with the state; with the QR code as soon as one
-/// is there, where a phone must scan one (10 s at most). Connecting a connected session changes nothing. API keys need
-/// the scope `sessions:write`.
+/// is there, where a phone must scan one (10 s at most). Connecting a connected session changes nothing.
 #[utoipa::path(
     post,
     path = "/whatsapp/{id}/connect",
@@ -33,5 +32,5 @@ pub async fn connect(
     _: Bare,
 ) -> Result<Success<SessionAnswer>, ApiError> {
     let session = app.gateway.connect_session(tenant.id, session).await?;
-    Ok(Success::new(session.into()))
+    Ok(Success::new(SessionAnswer::new(session, &tenant)))
 }

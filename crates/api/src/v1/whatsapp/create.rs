@@ -19,7 +19,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct CreateSessionRequest {
     /// What to call it.
-    #[schema(min_length = 1, max_length = 100, example = "Shop")]
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Shop")]
     name: String,
     /// `sandbox` makes one that needs no phone.
     #[schema(schema_with = engines, required = false)]
@@ -36,7 +36,7 @@ impl FromFields for CreateSessionRequest {
 
 /// Create a session
 ///
-/// It is disconnected and not linked yet: connect it next. API keys need the scope `sessions:write`.
+/// It is disconnected and not linked yet: connect it next.
 #[utoipa::path(
     post,
     path = "/whatsapp",
@@ -51,5 +51,5 @@ pub async fn create(
     Body(request): Body<CreateSessionRequest>,
 ) -> Result<Created<SessionAnswer>, ApiError> {
     let session = app.gateway.create_session(tenant.id, request.name, request.engine).await?;
-    Ok(Success::new(session.into()).created())
+    Ok(Success::new(SessionAnswer::new(session, &tenant)).created())
 }

@@ -14,7 +14,7 @@ use crate::{
 
 /// Delete a session
 ///
-/// Logs it out first. Its messages stay readable; those that still wait fail. API keys need the scope `sessions:write`.
+/// Logs it out first. Its messages stay readable; those that still wait fail.
 #[utoipa::path(
     delete,
     path = "/whatsapp/{id}",

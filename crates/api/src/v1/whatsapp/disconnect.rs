@@ -15,8 +15,7 @@ use crate::{
 
 /// Disconnect a session
 ///
-/// Closes the connection and keeps the link: connecting again needs no QR code. API keys need the scope
-/// `sessions:write`.
+/// Closes the connection and keeps the link: connecting again needs no QR code.
 #[utoipa::path(
     post,
     path = "/whatsapp/{id}/disconnect",
@@ -32,5 +31,5 @@ pub async fn disconnect(
     _: Bare,
 ) -> Result<Success<SessionAnswer>, ApiError> {
     let session = app.gateway.disconnect_session(tenant.id, session).await?;
-    Ok(Success::new(session.into()))
+    Ok(Success::new(SessionAnswer::new(session, &tenant)))
 }

@@ -14,8 +14,6 @@ use crate::{
 };
 
 /// Get a session
-///
-/// API keys need the scope `sessions:read`.
 #[utoipa::path(
     get,
     path = "/whatsapp/{id}",
@@ -31,5 +29,5 @@ pub async fn get(
     _: Bare,
 ) -> Result<Success<SessionAnswer>, ApiError> {
     let session = app.gateway.get_session(tenant.id, session).await?;
-    Ok(Success::new(session.into()))
+    Ok(Success::new(SessionAnswer::new(session, &tenant)))
 }

@@ -14,7 +14,7 @@ use crate::{
 
 /// List the sessions
 ///
-/// Newest first. API keys need the scope `sessions:read`.
+/// Newest first.
 #[utoipa::path(
     get,
     path = "/whatsapp",
@@ -29,5 +29,5 @@ pub async fn list(
     Query(PageQuery { window }): Query<PageQuery>,
 ) -> Result<Listed<SessionAnswer>, ApiError> {
     let page = app.gateway.list_sessions(tenant.id, window.request()).await?;
-    Ok(Listed::new(window, page, SessionAnswer::from))
+    Ok(Listed::new(window, page, |session| SessionAnswer::new(session, &tenant)))
 }

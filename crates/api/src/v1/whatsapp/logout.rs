@@ -15,8 +15,7 @@ use crate::{
 
 /// Log a session out
 ///
-/// Unlinks the device from the account: connecting again needs a new QR code. API keys need the scope
-/// `sessions:write`.
+/// Unlinks the device from the account: connecting again needs a new QR code.
 #[utoipa::path(
     post,
     path = "/whatsapp/{id}/logout",
@@ -32,5 +31,5 @@ pub async fn logout(
     _: Bare,
 ) -> Result<Success<SessionAnswer>, ApiError> {
     let session = app.gateway.logout_session(tenant.id, session).await?;
-    Ok(Success::new(session.into()))
+    Ok(Success::new(SessionAnswer::new(session, &tenant)))
 }

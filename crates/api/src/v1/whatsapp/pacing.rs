@@ -1,7 +1,10 @@
 //! The pace of a session, as clients set it and see it.
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{ObjectBuilder, Type, schema::Object},
+};
 use waypost_domain::{FailureCode, FirstContactPause, Pacing, Timestamp};
 use waypost_gateway::sessions::PacingUpdate;
 
@@ -81,9 +84,13 @@ pub struct PacingRequest {
     jitter_ms: u32,
     #[schema(required = false, nullable = true, maximum = 604_800, example = 3600)]
     first_contact_pause_seconds: u32,
-    /// Only `null`: ends a pause of first contacts now.
-    #[schema(required = false, nullable = true)]
-    first_contact_paused_until: Option<String>,
+    #[schema(schema_with = only_null, required = false)]
+    first_contact_paused_until: (),
+}
+
+fn only_null() -> Object {
+    let meaning = "Only `null`: ends a pause of first contacts now.";
+    ObjectBuilder::new().schema_type(Type::Null).description(Some(meaning)).build()
 }
 
 /// Reads a change of the pace, and whether a pause is to end.

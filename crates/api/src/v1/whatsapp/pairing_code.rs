@@ -20,7 +20,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct PairingCodeRequest {
     /// Its international number, in digits.
-    #[schema(value_type = String, example = "919876543210")]
+    #[schema(value_type = String, pattern = r"^\+?[1-9]([ -]?[0-9]){6,14}$", example = "919876543210")]
     phone_number: PhoneNumber,
 }
 
@@ -45,8 +45,7 @@ pub struct PairingCodeAnswer {
 
 /// Get a pairing code
 ///
-/// To type into the phone, under Linked devices, instead of scanning a QR code. Connects first where needed. API keys
-/// need the scope `sessions:write`.
+/// To type into the phone, under Linked devices, instead of scanning a QR code. Connects first where needed.
 #[utoipa::path(
     post,
     path = "/whatsapp/{id}/pairing-code",

@@ -42,8 +42,8 @@ struct Picture(Vec<u8>);
 
 /// Get the QR code
 ///
-/// The one that waits now, to be scanned by the phone under Linked devices. `Accept: image/png` or `image/svg+xml` gives
-/// the picture. Whoever scans it links their account, so API keys need the scope `sessions:write`.
+/// The one that waits now, to be scanned by the phone under Linked devices. `Accept: image/png` or `image/svg+xml`
+/// gives the picture. Whoever scans it links their account.
 #[utoipa::path(
     get,
     path = "/whatsapp/{id}/qr",

@@ -29,7 +29,7 @@ pub struct StatusAnswer {
 
 /// Get a session's state
 ///
-/// Cheap to poll. API keys need the scope `sessions:read`.
+/// Cheap to poll.
 #[utoipa::path(
     get,
     path = "/whatsapp/{id}/status",

@@ -24,7 +24,7 @@ use crate::{
 #[expect(dead_code, reason = "the document's view of what `SessionUpdate` takes")]
 pub struct UpdateSessionRequest {
     /// What to call it.
-    #[schema(required = false, min_length = 1, max_length = 100, example = "Shop")]
+    #[schema(required = false, min_length = 1, max_length = 100, pattern = r"\S", example = "Shop")]
     name: String,
     /// How fast it may send; `null` goes back to the server's default in everything.
     #[schema(required = false, nullable = true, inline)]
@@ -46,7 +46,7 @@ impl FromFields for SessionUpdate {
 /// Change a session
 ///
 /// Its name, and its pace: how many messages it may send, and how many of them to people whom it never talked to. The
-/// change holds at once, also for messages that wait. API keys need the scope `sessions:write`.
+/// change holds at once, also for messages that wait.
 #[utoipa::path(
     patch,
     path = "/whatsapp/{id}",
@@ -63,5 +63,5 @@ pub async fn update(
     Body(update): Body<SessionUpdate>,
 ) -> Result<Success<SessionAnswer>, ApiError> {
     let session = app.gateway.update_session(tenant.id, session, update).await?;
-    Ok(Success::new(session.into()))
+    Ok(Success::new(SessionAnswer::new(session, &tenant)))
 }
