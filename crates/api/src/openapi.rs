@@ -26,8 +26,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use errors::{
-    Alive, Authenticated, BadBody, BadInput, ByOperator, Limited, Login, Missing, Once, Open, Refresh, Registering,
-    Unavailable, WrongState,
+    Alive, Authenticated, BadBody, BadInput, ByOperator, Limited, Login, Missing, Once, Open, Ready, Refresh,
+    Registering, Unavailable, WrongState,
 };
 
 use crate::{App, error::ErrorEnvelope, router};

@@ -20,6 +20,7 @@ use waypost_gateway::Gateway;
 use crate::{
     App, auth,
     config::ApiConfig,
+    doors,
     input::once,
     openapi, request,
     v1::{api_keys, auth as accounts, messages, operator, service, whatsapp},
@@ -31,9 +32,11 @@ pub fn router(gateway: Gateway, config: ApiConfig) -> Router {
     let user = || middleware::from_fn_with_state(app.clone(), auth::require_user);
     let api_key = || middleware::from_fn_with_state(app.clone(), auth::require_api_key);
 
+    let stranger = || middleware::from_fn_with_state(app.clone(), doors::limit);
     let operator = middleware::from_fn_with_state(app.clone(), auth::require_operator);
 
     let api = plain(open_routes())
+        .route_layer(stranger())
         .merge(plain(operator_routes()).route_layer(operator))
         .merge(plain(person_routes()).route_layer(user()))
         .merge(plain(message_routes()).merge(plain(session_routes())).route_layer(user()))
@@ -43,7 +46,7 @@ pub fn router(gateway: Gateway, config: ApiConfig) -> Router {
         .nest("/api", api.clone())
         .nest("/api/v1", api)
         .merge(plain(health_routes()))
-        .merge(openapi::swagger_ui())
+        .merge(openapi::swagger_ui().layer(stranger()))
         .fallback(request::no_route)
         .layer(DefaultBodyLimit::max(app.config.json_body_limit))
         .layer(CatchPanicLayer::custom(request::panicked));
