@@ -57,7 +57,7 @@ groups! {
     Alive = [ApiError::Internal(String::new())];
     /// Of every other route that asks for no credential.
     Open = [ApiError::Internal(String::new()), ApiError::NotReady(String::new())];
-    /// Of routes that take an id or a query.
+    /// Of routes that take no body, or none that says anything.
     BadInput = [ApiError::field("id", "Must be a UUID")];
     /// Of routes that take a JSON body.
     BadBody = [
