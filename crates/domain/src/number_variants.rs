@@ -42,7 +42,7 @@ fn brazil(national: &str) -> Vec<String> {
         9 if is_area => subscriber.strip_prefix('9').filter(|old| is_mobile(old)).map(|old| format!("{area}{old}")),
         _ => None,
     };
-    Vec::from_iter(other)
+    other.into_iter().collect()
 }
 
 fn mexico(national: &str) -> Vec<String> {
@@ -96,7 +96,7 @@ fn with_prefix(national: &str, prefix: impl Fn(&str) -> Option<&'static str>) ->
         10 => Some(&national[2..]).filter(|old| prefix(old) == Some(&national[..2])).map(str::to_owned),
         _ => None,
     };
-    Vec::from_iter(other)
+    other.into_iter().collect()
 }
 
 fn gabon(national: &str) -> Vec<String> {

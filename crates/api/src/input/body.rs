@@ -36,11 +36,12 @@ impl FromRequest<App> for Bare {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         query::refuse(request.uri())?;
-        let body = whole(request, app).await?;
+        let none = |_| ApiError::field("body", "Must be empty, or an empty JSON object: this request takes none");
+        let body = whole(request, app).await.map_err(none)?;
         if matches!(body.trim_ascii(), b"" | b"null") {
             return Ok(Self);
         }
-        Fields::new(json::object(&body)?).read()
+        Fields::new(json::object(&body).map_err(none)?).read()
     }
 }
 
