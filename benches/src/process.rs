@@ -21,7 +21,18 @@ impl Child {
     /// Starts `name`, which must lie beside the benchmark's own binary, and reads its output until a line holds
     /// `marker`. Returns the program and that line.
     pub async fn start(name: &str, args: &[&str], envs: &[(&str, &str)], marker: &str) -> Result<(Self, String)> {
-        let mut process = Command::new(beside(name)?)
+        Self::start_at(&beside(name)?, args, envs, marker).await
+    }
+
+    /// Starts `program`, which may be of another build; for the rest as [`Self::start`].
+    pub async fn start_at(
+        program: &Path,
+        args: &[&str],
+        envs: &[(&str, &str)],
+        marker: &str,
+    ) -> Result<(Self, String)> {
+        let name = program.display();
+        let mut process = Command::new(program)
             .args(args)
             .envs(envs.iter().copied())
             .stdout(Stdio::piped())
@@ -66,7 +77,7 @@ impl Child {
 }
 
 /// The path of a program beside this one.
-fn beside(name: &str) -> Result<PathBuf> {
+pub fn beside(name: &str) -> Result<PathBuf> {
     let path = std::env::current_exe()?.parent().unwrap_or_else(|| Path::new(".")).join(name);
     if !path.exists() {
         bail!("{} is missing: build it first (docs/benchmarks.md)", path.display());

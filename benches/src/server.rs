@@ -1,11 +1,15 @@
 //! The real server, started on a fresh data folder, and the few calls that set it up.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::{Child, Simulator, http};
+use crate::{Child, Simulator, http, process::beside};
 
 /// A running Waypost with one tenant.
 #[derive(Debug)]
@@ -16,6 +20,7 @@ pub struct Server {
     pub address: SocketAddr,
     /// The tenant's API key.
     pub api_key: String,
+    program: PathBuf,
     token: String,
     http: reqwest::Client,
     data: tempfile::TempDir,
@@ -24,11 +29,16 @@ pub struct Server {
 impl Server {
     /// Starts `waypost serve` with these settings beside the defaults, and registers a tenant.
     pub async fn start(settings: &[(&str, &str)]) -> Result<Self> {
+        Self::start_program(beside("waypost")?, settings).await
+    }
+
+    /// Starts this `waypost`, which may be of another build.
+    pub async fn start_program(program: PathBuf, settings: &[(&str, &str)]) -> Result<Self> {
         let data = tempfile::tempdir()?;
         let address: SocketAddr = ([127, 0, 0, 1], free_port()?).into();
-        let child = serve(address, data.path(), settings).await?;
+        let child = serve(&program, address, data.path(), settings).await?;
         let http = http::client()?;
-        let mut server = Self { child, address, api_key: String::new(), token: String::new(), http, data };
+        let mut server = Self { child, address, api_key: String::new(), program, token: String::new(), http, data };
         let account = json!({"name": "Bench", "email": "bench@example.com", "password": "correct horse battery",
             "businessName": "Bench Ltd"});
         let registered = server.post("/api/auth/register", account).await?;
@@ -45,7 +55,7 @@ impl Server {
 
     /// Starts it again on the same data and address, with these settings, and returns when it listens.
     pub async fn start_again(&mut self, settings: &[(&str, &str)]) -> Result<()> {
-        self.child = serve(self.address, self.data.path(), settings).await?;
+        self.child = serve(&self.program, self.address, self.data.path(), settings).await?;
         Ok(())
     }
 
@@ -115,7 +125,7 @@ impl Server {
     }
 }
 
-async fn serve(address: SocketAddr, folder: &Path, settings: &[(&str, &str)]) -> Result<Child> {
+async fn serve(program: &Path, address: SocketAddr, folder: &Path, settings: &[(&str, &str)]) -> Result<Child> {
     let (listen, folder) = (address.to_string(), folder.display().to_string());
     let mut envs = vec![
         ("WAYPOST_LISTEN", listen.as_str()),
@@ -125,7 +135,7 @@ async fn serve(address: SocketAddr, folder: &Path, settings: &[(&str, &str)]) ->
         ("WAYPOST_PACING", "off"),
     ];
     envs.extend_from_slice(settings);
-    let (child, _) = Child::start("waypost", &["serve"], &envs, &listen).await?;
+    let (child, _) = Child::start_at(program, &["serve"], &envs, &listen).await?;
     Ok(child)
 }
 

@@ -1,5 +1,7 @@
 //! A small client of the API, as a user of it would write one.
 
+use std::net::IpAddr;
+
 use anyhow::{Context, Result};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -31,10 +33,12 @@ pub struct Client {
 impl Client {
     /// A client of the server at `base`.
     pub fn new(base: String, credential: Credential) -> Result<Self> {
-        // A second provider is refused, and then the first is the one we want.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().timeout(DEADLINE).no_proxy().build().context("cannot build a client")?;
-        Ok(Self { http, base, credential })
+        Ok(Self { http: http_client(None)?, base, credential })
+    }
+
+    /// The same client on connections of its own, from another address of this machine.
+    pub fn calling_from(&self, address: IpAddr) -> Result<Self> {
+        Ok(Self { http: http_client(Some(address))?, ..self.clone() })
     }
 
     /// The same client with another credential.
@@ -84,6 +88,14 @@ impl Client {
     pub async fn delete(&self, path: &str) -> Answer {
         self.send(self.request(Method::DELETE, path)).await
     }
+}
+
+/// A client without a proxy, from `address` if one is given.
+pub(crate) fn http_client(address: Option<IpAddr>) -> Result<reqwest::Client> {
+    // A second provider is refused, and then the first is the one we want.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder().timeout(DEADLINE).no_proxy().local_address(address);
+    builder.build().context("cannot build a client")
 }
 
 /// What the server answered.

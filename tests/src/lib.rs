@@ -9,6 +9,7 @@ mod client;
 mod database;
 mod postgres;
 mod process;
+pub mod siege;
 mod simulator;
 mod wait;
 mod waypost;

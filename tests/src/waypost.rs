@@ -159,6 +159,8 @@ fn serve(setup: &Setup, listen: &str, data: &Path, postgres: Option<&OwnPostgres
     command.env("WAYPOST_LISTEN", listen).env("WAYPOST_DATA_DIR", data.join("data"));
     // A simulator bans nobody; a test that is about the pace sets it.
     command.env("WAYPOST_PACING", "off");
+    // Tests register as many tenants as they need; one that is about the first tenant sets it.
+    command.env("WAYPOST_REGISTRATION_OPEN", "true");
     if let Some(postgres) = postgres {
         command.env("DATABASE_URL", postgres.url());
     }

@@ -5,6 +5,7 @@ mod api_keys;
 mod auth;
 mod docs;
 mod faults;
+mod floods;
 mod messages;
 mod tenants;
 mod whatsapp;

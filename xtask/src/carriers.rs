@@ -11,8 +11,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::chaos::{POSTGRES, postgres};
 use crate::generated::target_folder;
+use crate::proofs::{POSTGRES, postgres};
 use crate::sources;
 
 /// The list, from the workspace's folder.

@@ -1,12 +1,12 @@
 //! Checks that CI runs, and the files that are generated from the code.
 //!
 //! `cargo xtask layers` · `cargo xtask sizes` · `cargo xtask gen [--check]` · `cargo xtask carriers [--check]` ·
-//! `cargo xtask chaos [--kills N] …`
+//! `cargo xtask chaos [--kills N] …` · `cargo xtask siege …`
 
 mod carriers;
-mod chaos;
 mod generated;
 mod layers;
+mod proofs;
 mod sizes;
 mod sources;
 
@@ -53,6 +53,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Floods the server from one address and measures how long another one waits. `cargo xtask siege --help` lists the
+    /// options.
+    #[command(disable_help_flag = true)]
+    Siege {
+        /// Given to `waypost-siege`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -62,7 +70,8 @@ fn main() -> ExitCode {
         Task::Sizes => sizes::check(&root),
         Task::Gen { check } => generated::run(&root, check),
         Task::Carriers { check, only } => carriers::run(&root, check, &only),
-        Task::Chaos { arguments } => chaos::run(&root, &arguments),
+        Task::Chaos { arguments } => proofs::run(&root, "waypost-chaos", &arguments),
+        Task::Siege { arguments } => proofs::run(&root, "waypost-siege", &arguments),
     };
     match outcome {
         Ok(findings) if findings.is_empty() => ExitCode::SUCCESS,

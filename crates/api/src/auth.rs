@@ -11,38 +11,51 @@ use axum::{
 };
 use tracing::Span;
 use waypost_domain::{RefreshFamilyId, Role, Scope, TenantId, UserId};
-use waypost_gateway::{Caller, Credential};
+use waypost_gateway::{Caller, Credential, NOT_THE_OPERATOR};
 
-use crate::{App, error::ApiError};
+use crate::{App, error::ApiError, input::ClientAddress};
 
 /// The header that carries an API key.
 pub const API_KEY_HEADER: &str = "x-api-key";
 
 /// Lets people in.
-pub async fn require_user(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn require_user(
+    State(app): State<App>,
+    ClientAddress(client): ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
     let caller = match bearer_token(request.headers()) {
-        Ok(token) => app.gateway.caller_by_access_token(token).await.map_err(ApiError::from),
+        Ok(token) => app.gateway.caller_by_access_token(token, client).await.map_err(ApiError::from),
         Err(error) => Err(error),
     };
     enter(&app, caller, request, next).await
 }
 
 /// Lets servers in.
-pub async fn require_api_key(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn require_api_key(
+    State(app): State<App>,
+    ClientAddress(client): ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
     let caller = match api_key(request.headers()) {
-        Ok(key) => app.gateway.caller_by_api_key(key).await.map_err(ApiError::from),
+        Ok(key) => app.gateway.caller_by_api_key(key, client).await.map_err(ApiError::from),
         Err(error) => Err(error),
     };
     enter(&app, caller, request, next).await
 }
 
 /// Lets the operator of the server in. The answer to a wrong token does not say whether there is a right one.
-pub async fn require_operator(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn require_operator(
+    State(app): State<App>,
+    ClientAddress(client): ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
     let allowed = match bearer_token(request.headers()) {
-        Ok(token) if app.gateway.is_operator(token) => Ok(()),
-        _ => Err(ApiError::Unauthorized(
-            "Send `Authorization: Bearer <operator token>`, as the setting operator_token has it",
-        )),
+        Ok(token) => app.gateway.admit_operator(token, client).map_err(ApiError::from),
+        Err(_) => Err(ApiError::Unauthorized(NOT_THE_OPERATOR)),
     };
     match allowed {
         Ok(()) => next.run(request).await,

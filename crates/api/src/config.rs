@@ -13,6 +13,11 @@ pub struct ApiConfig {
     /// `RateLimit-*` headers either. The default is far above what two cores can serve: on an installation of one's own
     /// there is nobody to protect from oneself.
     pub requests_per_minute: Option<NonZeroU32>,
+    /// How many requests for routes that ask for no credential a network (an IPv4 address, an IPv6 /56) may make a minute;
+    /// none for no limit.
+    pub open_requests_per_minute: Option<NonZeroU32>,
+    /// How many such requests there may be a second, from all networks; none for no limit.
+    pub open_requests_per_second: Option<NonZeroU32>,
     /// The header in which a reverse proxy of one's own names the client, such as `x-forwarded-for`; its last entry is
     /// believed. None where clients connect directly: they could write anything into it.
     pub client_address_header: Option<HeaderName>,
@@ -27,6 +32,8 @@ impl Default for ApiConfig {
         Self {
             json_body_limit: 1024 * 1024,
             requests_per_minute: NonZeroU32::new(6_000_000),
+            open_requests_per_minute: NonZeroU32::new(600),
+            open_requests_per_second: NonZeroU32::new(200),
             client_address_header: None,
             docs: true,
             cors_origins: Vec::new(),

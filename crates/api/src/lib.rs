@@ -1,11 +1,12 @@
 //! Waypost's HTTP surface: routes, authentication, envelopes, the error table, OpenAPI.
 //!
-//! [`router`] is all that a server needs. A request goes: id and span ([`request`](crate::request)) → credential and
-//! rate limit (`auth`) → typed input (`input`) → a use case of [`waypost_gateway`] → envelope. `router.rs` lists every
+//! [`router`] is all that a server needs. A request goes: id and span ([`request`](crate::request)) → the limits for
+//! strangers (`doors`), or credential and rate limit (`auth`) → typed input (`input`) → a use case of [`waypost_gateway`] → envelope. `router.rs` lists every
 //! route; every endpoint is one file under `v1/`.
 
 mod auth;
 mod config;
+mod doors;
 mod envelope;
 mod error;
 mod input;
@@ -30,11 +31,13 @@ pub(crate) struct App {
     gateway: Gateway,
     config: Arc<ApiConfig>,
     limiter: Option<Arc<rate_limit::Limiter>>,
+    doors: Arc<doors::Doors>,
 }
 
 impl App {
     fn new(gateway: Gateway, config: ApiConfig) -> Self {
         let limiter = config.requests_per_minute.map(|limit| Arc::new(rate_limit::Limiter::new(limit)));
-        Self { gateway, config: Arc::new(config), limiter }
+        let doors = Arc::new(doors::Doors::new(&config));
+        Self { gateway, config: Arc::new(config), limiter, doors }
     }
 }

@@ -23,8 +23,8 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use waypost_domain::{Role, Scope};
 
 pub use errors::{
-    Alive, Authenticated, BadBody, BadInput, ByOperator, Limited, Login, Missing, Once, Open, Refresh, Registering,
-    Unavailable, WrongState,
+    Alive, Authenticated, BadBody, BadInput, ByOperator, Limited, Login, Missing, Once, Open, Ready, Refresh,
+    Registering, Unavailable, WrongState,
 };
 
 pub use file::File;

@@ -21,6 +21,7 @@ use waypost_gateway::Gateway;
 use crate::{
     App, auth,
     config::ApiConfig,
+    doors,
     input::once,
     openapi, path, request,
     v1::{api_keys, auth as accounts, messages, operator, service, whatsapp},
@@ -56,14 +57,16 @@ pub fn router(gateway: Gateway, config: ApiConfig) -> Router {
 fn routes(app: App) -> Router {
     let user = || middleware::from_fn_with_state(app.clone(), auth::require_user);
     let api_key = || middleware::from_fn_with_state(app.clone(), auth::require_api_key);
+    let stranger = || middleware::from_fn_with_state(app.clone(), doors::limit);
     let operator = middleware::from_fn_with_state(app.clone(), auth::require_operator);
 
     let shared = |access| plain(message_routes(access)).merge(plain(session_routes(access)));
     let api = plain(open_routes())
+        .route_layer(stranger())
         .merge(plain(operator_routes()).route_layer(operator))
         .merge(plain(person_routes(Access::People)).merge(shared(Access::People)).route_layer(user()))
         .nest("/external", shared(Access::Servers).route_layer(api_key()));
-    let api = if app.config.docs { api.merge(openapi::pages()) } else { api };
+    let api = if app.config.docs { api.merge(openapi::pages().route_layer(stranger())) } else { api };
 
     let routes = Router::new()
         .nest("/api", api.clone())

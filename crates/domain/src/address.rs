@@ -1,59 +1,14 @@
 //! Who a message goes to: phone numbers, JIDs, and the forms in which callers write them.
 
+mod number;
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// An international phone number: its digits alone, country code first, without `+`.
-///
-/// The rule is E.164's shape: 7 to 15 digits, not starting with 0. Whether a number exists is WhatsApp's to say
-/// (`checkNumber`), and it is never rewritten blindly.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct PhoneNumber(String);
+pub use number::PhoneNumber;
 
-impl PhoneNumber {
-    /// The digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The address of the account that has this number.
-    pub fn to_jid(&self) -> Jid {
-        Jid { user: self.0.clone(), server: JidServer::PhoneNumber }
-    }
-}
-
-impl fmt::Display for PhoneNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for PhoneNumber {
-    type Err = AddressError;
-
-    /// Accepts digits with a leading `+` and with spaces, dashes, dots and brackets between them.
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        let text = text.trim();
-        let text = text.strip_prefix('+').unwrap_or(text);
-        let mut digits = String::with_capacity(text.len());
-        for c in text.chars() {
-            match c {
-                '0'..='9' => digits.push(c),
-                ' ' | '-' | '.' | '(' | ')' => {}
-                _ => return Err(AddressError::NotANumber),
-            }
-        }
-        if !(7..=15).contains(&digits.len()) {
-            return Err(AddressError::Length(digits.len()));
-        }
-        if digits.starts_with('0') {
-            return Err(AddressError::LeadingZero);
-        }
-        Ok(Self(digits))
-    }
-}
+use crate::text;
 
 /// The namespaces that a message can be addressed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,7 +75,9 @@ impl FromStr for Jid {
             _ => return Err(AddressError::UnknownServer),
         };
         if server == JidServer::Group {
-            let valid = !user.is_empty() && user.len() <= 64 && user.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+            let valid = user.len() <= 64
+                && user.bytes().any(|b| b.is_ascii_digit())
+                && user.bytes().all(|b| b.is_ascii_digit() || b == b'-');
             return if valid { Ok(Self { user: user.to_owned(), server }) } else { Err(AddressError::NotAJid) };
         }
         let user = user.split_once(':').map_or(user, |(user, _device)| user);
@@ -190,8 +147,28 @@ impl FromStr for Recipient {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// A character that no phone number has.
-    #[error("Must be an international phone number in digits, such as 919876543210, or a WhatsApp JID")]
-    NotANumber,
+    #[error(
+        "Has {}, which no phone number has. Write its digits with the country code, such as 919876543210, or a WhatsApp JID",
+        named(*.0)
+    )]
+    Character(char),
+    /// A `+` that is not in front, or more than one.
+    #[error("Has a + that is not in front. Write it once, before the country code, or leave it out")]
+    Plus,
+    /// `+44 (0)20 …`: a zero that is dialled within the country only.
+    #[error("Leave out the (0): it is dialled within the country only, and makes another number of it")]
+    TrunkZero,
+    /// `919876543210.0`: a number that was calculated with.
+    #[error(
+        "Ends like a decimal number of a spreadsheet. Write its digits alone, without the point and what is behind it"
+    )]
+    Decimal,
+    /// `9.19877E+11`: its last digits are lost.
+    #[error("Looks like a number that a spreadsheet has rounded: format the column as text and enter the number again")]
+    Rounded,
+    /// Two numbers in one field.
+    #[error("Looks like two numbers. Write one number, without a line break, a tab or a slash in it")]
+    TwoNumbers,
     /// Too short or too long; carries the number of digits found.
     #[error("Must have 7 to 15 digits with the country code, but has {0}")]
     Length(usize),
@@ -206,32 +183,17 @@ pub enum AddressError {
     UnknownServer,
 }
 
+/// A character as a sentence can show it: by its code, where it shows nothing by itself.
+fn named(c: char) -> String {
+    if text::stands_alone(c) { format!("the character `{c}`") } else { format!("the character U+{:04X}", u32::from(c)) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
-
-    #[rstest]
-    #[case("919876543210", "919876543210")]
-    #[case("+91 98765-43210", "919876543210")]
-    #[case("+1 (415) 555.0100", "14155550100")]
-    fn tolerated_spellings_keep_their_digits(#[case] written: &str, #[case] digits: &str) {
-        assert_eq!(written.parse::<PhoneNumber>().unwrap().as_str(), digits);
-    }
-
-    #[rstest]
-    #[case("", AddressError::Length(0))]
-    #[case("123", AddressError::Length(3))]
-    #[case("1234567890123456", AddressError::Length(16))]
-    #[case("0049123456789", AddressError::LeadingZero)]
-    #[case("call me", AddressError::NotANumber)]
-    #[case("９１９８７６５４３２１０", AddressError::NotANumber)]
-    #[case("91987654321+0", AddressError::NotANumber)]
-    fn a_number_that_is_none_is_refused(#[case] written: &str, #[case] error: AddressError) {
-        assert_eq!(written.parse::<PhoneNumber>(), Err(error));
-    }
 
     #[rstest]
     #[case("919876543210@s.whatsapp.net", "919876543210@s.whatsapp.net")]
@@ -249,9 +211,27 @@ mod tests {
     #[case("abc@lid")]
     #[case("1@newsletter")]
     #[case("12 34567@s.whatsapp.net")]
+    #[case("@lid")]
     #[case("@g.us")]
+    #[case("-@g.us")]
+    #[case("---@g.us")]
+    #[case("0532030482@c.us")]
+    #[case("+919876543210@s.whatsapp.net")]
+    #[case("status@broadcast")]
+    #[case("919876543210@")]
+    #[case("٩١٩٨٧٦٥٤٣٢١٠@s.whatsapp.net")]
     fn a_jid_that_is_none_is_refused(#[case] written: &str) {
         assert!(written.parse::<Recipient>().is_err());
+    }
+
+    #[rstest]
+    #[case('x', "the character `x`")]
+    #[case('é', "the character `é`")]
+    #[case('\u{301}', "the character U+0301")]
+    #[case('\u{202e}', "the character U+202E")]
+    #[case('\u{7}', "the character U+0007")]
+    fn a_wrong_character_is_named_so_that_it_can_be_seen(#[case] c: char, #[case] name: &str) {
+        assert_eq!(named(c), name);
     }
 
     proptest! {

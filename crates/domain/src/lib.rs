@@ -6,6 +6,7 @@
 pub mod account;
 pub mod address;
 pub mod api_key;
+mod client_network;
 pub mod env;
 pub mod event;
 pub mod idempotency;
@@ -14,12 +15,15 @@ pub mod message;
 mod number_variants;
 pub mod pacing;
 pub mod session;
+pub mod spelling;
 pub mod status;
+pub mod text;
 pub mod time;
 
 pub use account::{Email, Role, Tenant, User};
 pub use address::{Jid, JidServer, PhoneNumber, Recipient};
 pub use api_key::{ApiKey, Scope};
+pub use client_network::ClientNetwork;
 pub use env::{Clock, Entropy, Env};
 pub use event::{Event, EventType};
 pub use idempotency::IdempotencyKey;

@@ -1,10 +1,15 @@
 //! The other forms of a number that is written in two ways.
 //!
-//! Three countries changed how mobile numbers are written, and WhatsApp knows some accounts under the old form and some
+//! Some countries changed how mobile numbers are written, and WhatsApp knows some accounts under the old form and some
 //! under the new one. Which of them cannot be computed: it is asked. So nothing here rewrites a number; it only says
-//! what else to look up where the form that was given has no account (`checkNumber`).
+//! what else to look up where the form that was given has no account (`checkNumber`). docs/addressing.md has the source
+//! for each country, and those that were looked at and left out.
 
 use crate::PhoneNumber;
+
+/// The countries with two forms, and what makes the others of one: national digits in, national digits out.
+const COUNTRIES: [(&str, fn(&str) -> Vec<String>); 6] =
+    [("52", mexico), ("54", argentina), ("55", brazil), ("225", ivory_coast), ("229", benin), ("241", gabon)];
 
 impl PhoneNumber {
     /// The other forms under which WhatsApp may know the owner of this number, likeliest first; none where the country
@@ -15,37 +20,38 @@ impl PhoneNumber {
     /// - **Mexico** (52, ten digits): 52 1 was written for mobiles until 2019.
     /// - **Argentina** (54, area and subscriber in ten digits): mobiles are written 54 9 from abroad, and with a 15
     ///   between area and subscriber within the country. An area has two digits (11 alone), three or four.
+    /// - **Ivory Coast** (225): eight digits until 2021; mobiles got 01, 05 or 07 in front, by the operator that the first
+    ///   two of them named.
+    /// - **Benin** (229): eight digits until 2024; all got 01 in front.
+    /// - **Gabon** (241): mobiles were written 0 and seven digits until 2019; the 0 became a 6 or a 7, by the operator.
     pub fn variants(&self) -> Vec<Self> {
         let digits = self.as_str();
-        let forms = match digits.get(..2) {
-            Some("55") => brazil(&digits[2..]).into_iter().collect(),
-            Some("52") => mexico(&digits[2..]).into_iter().collect(),
-            Some("54") => argentina(&digits[2..]),
-            _ => return Vec::new(),
-        };
-        // All are digits, start with a country code, and are a digit longer at most: only a length can be refused.
-        forms.iter().filter_map(|national| format!("{}{national}", &digits[..2]).parse().ok()).collect()
+        let country = COUNTRIES.iter().find_map(|(code, forms)| Some((code, forms(digits.strip_prefix(code)?))));
+        let Some((code, forms)) = country else { return Vec::new() };
+        // All are digits, start with a country code, and are two digits longer at most: only a length can be refused.
+        forms.iter().filter_map(|national| format!("{code}{national}").parse().ok()).collect()
     }
 }
 
-fn brazil(national: &str) -> Option<String> {
-    let (area, subscriber) = national.split_at_checked(2)?;
+fn brazil(national: &str) -> Vec<String> {
+    let Some((area, subscriber)) = national.split_at_checked(2) else { return Vec::new() };
     let is_area = area.bytes().all(|digit| digit != b'0');
     let is_mobile = |digits: &str| digits.len() == 8 && matches!(digits.as_bytes()[0], b'6'..=b'9');
-    match subscriber.len() {
+    let other = match subscriber.len() {
         8 if is_area && is_mobile(subscriber) => Some(format!("{area}9{subscriber}")),
         9 if is_area => subscriber.strip_prefix('9').filter(|old| is_mobile(old)).map(|old| format!("{area}{old}")),
         _ => None,
-    }
+    };
+    Vec::from_iter(other)
 }
 
-fn mexico(national: &str) -> Option<String> {
+fn mexico(national: &str) -> Vec<String> {
     // No area starts with 0 or 1.
     let is_number = |digits: &str| digits.len() == 10 && matches!(digits.as_bytes()[0], b'2'..=b'9');
     if is_number(national) {
-        return Some(format!("1{national}"));
+        return vec![format!("1{national}")];
     }
-    national.strip_prefix('1').filter(|number| is_number(number)).map(str::to_owned)
+    national.strip_prefix('1').filter(|number| is_number(number)).map(str::to_owned).into_iter().collect()
 }
 
 fn argentina(national: &str) -> Vec<String> {
@@ -66,6 +72,49 @@ fn argentina(national: &str) -> Vec<String> {
     let Some(area) = areas.iter().find(|area| number[**area..].starts_with("15")) else { return Vec::new() };
     let number = format!("{}{}", &number[..*area], &number[area + 2..]);
     if is_number(&number) { vec![format!("9{number}"), number] } else { Vec::new() }
+}
+
+fn ivory_coast(national: &str) -> Vec<String> {
+    // What was assigned in 2020: the second digit says the operator.
+    let prefix = |old: &str| match old.as_bytes() {
+        [b'0', b'1'..=b'3', ..] | [b'4' | b'5' | b'7', b'0'..=b'3', ..] => Some("01"),
+        [b'0' | b'4'..=b'9', b'4'..=b'6', ..] => Some("05"),
+        [b'0' | b'4' | b'5' | b'7' | b'8', b'7'..=b'9', ..] | [b'6' | b'9', b'7' | b'8', ..] => Some("07"),
+        _ => None,
+    };
+    with_prefix(national, prefix)
+}
+
+fn benin(national: &str) -> Vec<String> {
+    with_prefix(national, |_| Some("01"))
+}
+
+/// Eight digits that got two more in front, which follow from the eight: the other form of either.
+fn with_prefix(national: &str, prefix: impl Fn(&str) -> Option<&'static str>) -> Vec<String> {
+    let other = match national.len() {
+        8 => prefix(national).map(|prefix| format!("{prefix}{national}")),
+        10 => Some(&national[2..]).filter(|old| prefix(old) == Some(&national[..2])).map(str::to_owned),
+        _ => None,
+    };
+    Vec::from_iter(other)
+}
+
+fn gabon(national: &str) -> Vec<String> {
+    let Some((head, rest)) = national.split_at_checked(2).filter(|_| national.len() == 8) else { return Vec::new() };
+    let other = match head {
+        "02" => "62",
+        "05" => "65",
+        "06" => "66",
+        "04" => "74",
+        "07" => "77",
+        "62" => "02",
+        "65" => "05",
+        "66" => "06",
+        "74" => "04",
+        "77" => "07",
+        _ => return Vec::new(),
+    };
+    vec![format!("{other}{rest}")]
 }
 
 #[cfg(test)]
@@ -94,6 +143,26 @@ mod tests {
     #[case::argentina_as_dialled_in_an_area_of_four("54296615123456", &["5492966123456", "542966123456"])]
     #[case::argentina_with_the_9_and_the_15("549341151234567", &["5493411234567", "543411234567"])]
     #[case::argentina_no_such_area("544123456789", &[])]
+    #[case::ivory_coast_old_orange("22507123456", &["2250707123456"])]
+    #[case::ivory_coast_old_orange_98("22598123456", &["2250798123456"])]
+    #[case::ivory_coast_old_mtn("22545123456", &["2250545123456"])]
+    #[case::ivory_coast_old_moov("22540123456", &["2250140123456"])]
+    #[case::ivory_coast_new_orange("2250707123456", &["22507123456"])]
+    #[case::ivory_coast_new_moov("2250102123456", &["22502123456"])]
+    #[case::ivory_coast_never_had_eight_digits("2250718139912", &[])]
+    #[case::ivory_coast_new_mtn("2250545123456", &["22545123456"])]
+    #[case::ivory_coast_another_operators_prefix("2250745123456", &[])]
+    #[case::ivory_coast_landline("22520123456", &[])]
+    #[case::ivory_coast_an_operator_that_is_gone("22560123456", &[])]
+    #[case::benin_old("22997123456", &["2290197123456"])]
+    #[case::benin_new("2290197123456", &["22997123456"])]
+    #[case::benin_no_such_prefix("2290297123456", &[])]
+    #[case::gabon_old_airtel("24107123456", &["24177123456"])]
+    #[case::gabon_old_libertis("24106123456", &["24166123456"])]
+    #[case::gabon_new_airtel("24174123456", &["24104123456"])]
+    #[case::gabon_new_moov("24165123456", &["24105123456"])]
+    #[case::gabon_a_number_of_the_new_plan_alone("24176123456", &[])]
+    #[case::gabon_landline("24101123456", &[])]
     #[case::elsewhere("4915112345678", &[])]
     #[case::elsewhere_in_the_north("14155550100", &[])]
     fn a_country_with_two_forms_gives_the_other(#[case] given: &str, #[case] others: &[&str]) {
@@ -103,7 +172,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_variant_is_another_number_of_the_same_country(digits in "5[245][0-9]{5,13}") {
+        fn a_variant_is_another_number_of_the_same_country(digits in "(52|54|55)[0-9]{5,13}|(225|229|241)[0-9]{4,12}") {
             let number: PhoneNumber = digits.parse().unwrap();
             for variant in number.variants() {
                 prop_assert_ne!(&variant, &number);
@@ -112,7 +181,7 @@ mod tests {
         }
 
         #[test]
-        fn where_two_forms_are_of_one_length_apart_each_leads_to_the_other(digits in "5[25][0-9]{10,11}") {
+        fn where_two_forms_are_of_one_length_apart_each_leads_to_the_other(digits in "(52|55)[0-9]{10,11}|(225|229|241)[0-9]{8}|(22501|22505|22507|22901)[0-9]{8}") {
             let number: PhoneNumber = digits.parse().unwrap();
             for variant in number.variants() {
                 prop_assert_eq!(variant.variants(), vec![number.clone()]);

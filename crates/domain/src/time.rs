@@ -43,8 +43,12 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Reads RFC 3339 with any offset.
+    /// Reads RFC 3339 with any offset: a date, `T`, `t` or one blank, a time, an offset.
     pub fn parse(text: &str) -> Option<Self> {
+        // The time crate takes any byte between date and time.
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
+            return None;
+        }
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(Self)
     }
@@ -83,6 +87,8 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
@@ -93,8 +99,39 @@ mod tests {
         assert_eq!(serde_json::to_string(&at).unwrap(), "\"2023-11-14T22:13:20.007Z\"");
     }
 
-    #[test]
-    fn a_bad_time_is_refused() {
-        assert_eq!(Timestamp::parse("yesterday"), None);
+    #[rstest]
+    #[case("2026-12-24T18:00:00Z")]
+    #[case("2026-12-24t18:00:00z")]
+    #[case("2026-12-24 18:00:00Z")]
+    #[case("2026-12-24T18:00:00.000000000Z")]
+    #[case("2026-12-24T23:30:00+05:30")]
+    #[case("2026-12-24T15:00:00-03:00")]
+    fn a_time_is_read_to_the_second_with_any_offset(#[case] written: &str) {
+        assert_eq!(Timestamp::parse(written), Some(Timestamp::from_secs(1_798_135_200)));
+    }
+
+    #[rstest]
+    #[case("yesterday")]
+    #[case("")]
+    #[case("2026-12-24")]
+    #[case("2026-12-24T18:00:00")]
+    #[case("2026-12-24 18:00")]
+    #[case("2026-12-24T18:00Z")]
+    #[case("2026-12-24T24:00:00Z")]
+    #[case("2026-12-24T18:00:00+25:00")]
+    #[case("2026-12-24T18:00:00+0530")]
+    #[case("2026-12-24T18:00:00 05:30")]
+    #[case("2026-12-24T18:00:00+05:30Z")]
+    #[case("2026-12-24T18:00:00Z ")]
+    #[case(" 2026-12-24T18:00:00Z")]
+    #[case("2026-12-24118:00:00Z")]
+    #[case("2026-12-24x18:00:00Z")]
+    #[case("2026-12-24?18:00:00Z")]
+    #[case("2026-12-24  18:00:00Z")]
+    #[case("2026-12-24T18:00:00.Z")]
+    #[case("2026-13-24T18:00:00Z")]
+    #[case("1784242880")]
+    fn a_bad_time_is_refused(#[case] written: &str) {
+        assert_eq!(Timestamp::parse(written), None);
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Both ways answer from memory once warm, and both die at once: a logout or a revocation in this process is seen by
 //! the very next request, one in another process after [`CACHE_LIFE`] at most.
+//!
+//! What is refused is counted by the caller's network. Past the limit only credentials that memory knows get as far as a
+//! look-up; a stranger's are answered 429 from memory.
 
 mod access_token;
 mod revocable;
@@ -17,17 +20,18 @@ use std::{
 
 use secrecy::SecretBox;
 use sha2::{Digest, Sha256};
-use waypost_domain::{ApiKey, ApiKeyId, RefreshFamilyId, Role, Scope, TenantId, Timestamp, User, UserId};
-use waypost_store::{ApiKeyHash, Store, StoreError};
+use waypost_domain::{ApiKey, ApiKeyId, Env, RefreshFamilyId, Role, Scope, TenantId, Timestamp, User, UserId};
+use waypost_store::{ApiKeyHash, Store};
 
 use self::{
-    access_token::{AccessTokens, Claims},
-    revocable::Revocable,
+    access_token::{AccessTokens, Claims, NoAccess},
+    revocable::{Changes, Revocable},
 };
 use crate::{
     Gateway, GatewayConfig, GatewayError, Inner,
-    accounts::{LoginAttempts, Passwords},
-    api_keys::{self, KeyUse},
+    accounts::{Guesses, Passwords, Registrations},
+    api_keys::{API_KEY_PREFIX, KeyUse, has_form_of_secret},
+    limits::{self, Allowance, Client, Limiter, Network, network_of},
 };
 
 /// How long what another process revoked may still pass here.
@@ -66,42 +70,56 @@ pub struct Caller {
     pub credential: Credential,
 }
 
-/// Everything that knows secrets of callers: token keys, caches, password slots, attempt counters.
+/// Everything that knows secrets of callers (token keys, caches, password slots), and what strangers may ask for.
 pub(crate) struct Auth {
     tokens: AccessTokens,
-    families: Revocable<RefreshFamilyId, ()>,
+    pub(crate) families: Revocable<RefreshFamilyId, ()>,
     keys: Revocable<ApiKeyHash, Arc<KnownKey>>,
     key_use: KeyUse,
+    refused: Limiter<Network>,
     pub(crate) passwords: Passwords,
-    pub(crate) attempts: LoginAttempts,
+    pub(crate) guesses: Guesses,
+    pub(crate) registrations: Registrations,
 }
 
 impl Auth {
     /// Must be called within a tokio runtime: a task of it notes when keys are used, until this value is dropped.
-    pub(crate) fn new(store: &Store, config: &GatewayConfig, token_key: &SecretBox<[u8; 32]>) -> Self {
+    pub(crate) fn new(store: &Store, env: &Env, config: &GatewayConfig, token_key: &SecretBox<[u8; 32]>) -> Self {
         Self {
             tokens: AccessTokens::new(token_key),
             families: Revocable::new(CACHE_CAPACITY, CACHE_LIFE),
             keys: Revocable::new(CACHE_CAPACITY, CACHE_LIFE),
             key_use: KeyUse::start(store.clone()),
+            refused: Limiter::new(Allowance::per_minute(config.refused_credentials_per_minute)),
             passwords: Passwords::new(),
-            attempts: LoginAttempts::new(config.login_limits),
+            guesses: Guesses::new(config.login_limits, env.clone()),
+            registrations: Registrations::new(config.registration_limits),
         }
     }
 
     /// Access tokens of this login are refused from now on.
     pub(crate) fn family_revoked(&self, family: RefreshFamilyId) {
-        self.families.revoke(|id, ()| *id == family);
-    }
-
-    /// Some login was revoked; the database knows which.
-    pub(crate) fn some_family_revoked(&self) {
-        self.families.revoke(|_, ()| true);
+        self.families.revoke_one(&family);
     }
 
     /// This key is refused from now on.
     pub(crate) fn key_revoked(&self, id: ApiKeyId) {
         self.keys.revoke(|_, known| known.key.id == id);
+    }
+
+    /// What has happened to keys so far, for [`Self::key_created`].
+    pub(crate) fn key_changes(&self) -> Changes {
+        self.keys.changes()
+    }
+
+    /// This key works from now on. `before` is what had happened before it was committed.
+    pub(crate) fn key_created(&self, hash: ApiKeyHash, key: ApiKey, before: Changes) {
+        self.keys.learn(hash, Arc::new(KnownKey::new(key)), before);
+    }
+
+    /// Whether a credential that memory does not know may be looked up: too many from this network were refused if not.
+    pub(crate) fn admit(&self, network: Network, env: &Env) -> Result<(), GatewayError> {
+        self.refused.wait(&network, env.now()).map_or(Ok(()), |wait| Err(limits::refusal(wait)))
     }
 }
 
@@ -131,36 +149,44 @@ fn minute(at: Timestamp) -> i64 {
 }
 
 impl Gateway {
-    /// The caller behind an access token (`Authorization: Bearer …`).
-    pub async fn caller_by_access_token(&self, token: &str) -> Result<Caller, GatewayError> {
+    /// The caller behind an access token (`Authorization: Bearer …`). `client` is the caller's address, if it is known.
+    pub async fn caller_by_access_token(&self, token: &str, client: Client) -> Result<Caller, GatewayError> {
         let Inner { auth, store, env, .. } = &*self.inner;
-        let claims = auth.tokens.read(token, env.now())?;
-        let load = async {
-            let alive = store.refresh_family_is_alive(claims.tid, claims.sid).await?;
-            Ok::<_, GatewayError>(alive.then_some(()))
+        let claims = auth.tokens.read(token, env.now()).map_err(|why| match why {
+            NoAccess::Invalid => {
+                self.refuse(client, "not an access token", "The access token is not valid. Log in again")
+            }
+            // Every page that was left open comes with one: no sign of a guesser.
+            NoAccess::Expired => GatewayError::Unauthorized("The access token has expired. Refresh it"),
+        })?;
+        let load = || async {
+            let alive = store.refresh_family_is_alive(claims.tid, claims.sid).await;
+            alive.map(|alive| alive.then_some(()))
         };
-        auth.families
-            .get(claims.sid, load)
-            .await?
-            .ok_or(GatewayError::Unauthorized("The login has ended. Log in again"))?;
+        let alive = auth.families.get(claims.sid, || auth.admit(network_of(client), env), load).await?;
+        alive.ok_or_else(|| {
+            self.refuse(client, "access token of an ended login", "The login has ended. Log in again")
+        })?;
         Ok(Caller {
             tenant_id: claims.tid,
             credential: Credential::User { user_id: claims.sub, role: claims.role, family_id: claims.sid },
         })
     }
 
-    /// The caller behind an API key (`X-API-Key: awp_…`).
-    pub async fn caller_by_api_key(&self, key: &str) -> Result<Caller, GatewayError> {
-        const UNKNOWN: GatewayError = GatewayError::Unauthorized("The API key is not valid");
+    /// The caller behind an API key (`X-API-Key: awp_…`). `client` is the caller's address, if it is known.
+    pub async fn caller_by_api_key(&self, key: &str, client: Client) -> Result<Caller, GatewayError> {
         let Inner { auth, store, env, .. } = &*self.inner;
-        if !api_keys::has_form_of_secret(key) {
-            return Err(UNKNOWN);
+        let unknown = |reason| self.refuse(client, reason, "The API key is not valid");
+        if !has_form_of_secret(API_KEY_PREFIX, key) {
+            return Err(unknown("not an API key"));
         }
         let hash: ApiKeyHash = Sha256::digest(key.as_bytes()).into();
-        let load = async {
-            Ok::<_, StoreError>(store.api_key_by_hash_system(&hash).await?.map(|key| Arc::new(KnownKey::new(key))))
+        let load = || async {
+            let key = store.api_key_by_hash_system(&hash).await;
+            key.map(|key| key.map(|key| Arc::new(KnownKey::new(key))))
         };
-        let known = auth.keys.get(hash, load).await?.ok_or(UNKNOWN)?;
+        let known = auth.keys.get(hash, || auth.admit(network_of(client), env), load).await?;
+        let known = known.ok_or_else(|| unknown("unknown API key"))?;
         let now = env.now();
         if known.key.expires_at.is_some_and(|end| end <= now) {
             return Err(GatewayError::Unauthorized("The API key has expired. Make a new one"));
@@ -172,6 +198,17 @@ impl Gateway {
             tenant_id: known.key.tenant_id,
             credential: Credential::ApiKey { key_id: known.key.id, scopes: known.key.scopes.clone() },
         })
+    }
+
+    /// Counts a credential that is refused, and says so in the log: the line that fail2ban and the like go by
+    /// (docs/logging.md). Past the limit the answer is 429 and the log is silent, or a flood would fill the disk.
+    pub(crate) fn refuse(&self, client: Client, reason: &'static str, sentence: &'static str) -> GatewayError {
+        let Inner { auth, env, .. } = &*self.inner;
+        if let Err(wait) = auth.refused.take(&network_of(client), env.now()) {
+            return limits::refusal(wait);
+        }
+        tracing::warn!(client.address = client.map(tracing::field::display), reason, "a credential was refused");
+        GatewayError::Unauthorized(sentence)
     }
 
     /// An access token for a user within one login, and how long it works.

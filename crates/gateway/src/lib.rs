@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod api_keys;
 mod auth;
 mod error;
+pub mod limits;
 mod live;
 pub mod loops;
 pub mod messages;
@@ -14,7 +15,7 @@ mod operator;
 mod people;
 pub mod sessions;
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use secrecy::{SecretBox, SecretString};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -22,17 +23,22 @@ use waypost_domain::{EngineKind, Env, Pacing};
 use waypost_engine::Engine;
 use waypost_store::Store;
 
-pub use accounts::{LoginLimits, NewPassword, NotAPassword, Registration, SignedIn};
+pub use accounts::{
+    LoginLimits, NewPassword, NotAPassword, Registration, RegistrationLimits, RegistrationOpen, SignedIn,
+};
 pub use api_keys::{CreatedApiKey, NewApiKey};
 pub use auth::{Caller, Credential};
 pub use error::{FieldErrors, GatewayError};
 pub use numbers::{CheckNumbers, CheckedNumber, LookupLimits};
+pub use operator::NOT_THE_OPERATOR;
 
 /// What an operator can set.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
     /// Whether strangers may register.
-    pub registration_open: bool,
+    pub registration_open: RegistrationOpen,
+    /// How many may try to.
+    pub registration_limits: RegistrationLimits,
     /// How long a trial lasts.
     pub trial: Duration,
     /// How long an access token works.
@@ -49,8 +55,11 @@ pub struct GatewayConfig {
     pub pacing: Pacing,
     /// The most sessions a tenant may have; none for no limit.
     pub max_sessions_per_tenant: Option<u32>,
-    /// How many logins may be tried a minute.
+    /// How many logins may fail.
     pub login_limits: LoginLimits,
+    /// How many wrong credentials (API keys, tokens) a network may show a minute before those that memory does not know
+    /// are refused unseen; none for no limit.
+    pub refused_credentials_per_minute: Option<NonZeroU32>,
     /// How many sessions that come back by themselves may begin to log in each second.
     pub session_logins_per_second: u32,
     /// The pauses before each attempt to connect that nobody asked for, after WhatsApp refused a session; the last one
@@ -67,7 +76,8 @@ pub struct GatewayConfig {
 impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
-            registration_open: true,
+            registration_open: RegistrationOpen::First,
+            registration_limits: RegistrationLimits::default(),
             trial: Duration::from_hours(7 * 24),
             access_token_life: Duration::from_mins(15),
             refresh_token_life: Duration::from_hours(30 * 24),
@@ -77,6 +87,7 @@ impl Default for GatewayConfig {
             pacing: Pacing::OFF,
             max_sessions_per_tenant: None,
             login_limits: LoginLimits::default(),
+            refused_credentials_per_minute: NonZeroU32::new(300),
             session_logins_per_second: 20,
             retry_pauses: vec![Duration::from_mins(5), Duration::from_mins(15), Duration::from_hours(1)],
             operator_token: None,
@@ -158,7 +169,7 @@ impl Gateway {
         config: GatewayConfig,
         token_key: SecretBox<[u8; 32]>,
     ) -> Self {
-        let auth = auth::Auth::new(&store, &config, &token_key);
+        let auth = auth::Auth::new(&store, &env, &config, &token_key);
         let inner = Inner {
             store,
             env,

@@ -2,11 +2,12 @@
 
 mod refresh;
 
+use sea_orm::ConnectionTrait;
 use waypost_domain::{Email, RefreshFamilyId, Role, Tenant, TenantId, Timestamp, User, UserId};
 
 use crate::{
     Store, StoreError,
-    sql::{self, Row},
+    sql::{self, Row, Sql},
     writer::Tx,
 };
 
@@ -60,16 +61,37 @@ pub enum Rotation {
         family_id: RefreshFamilyId,
     },
     /// The token had been used before: the whole family is revoked now.
-    Reused,
+    Reused {
+        /// Whose it was.
+        tenant_id: TenantId,
+        /// The family.
+        family_id: RefreshFamilyId,
+    },
     /// Unknown, expired or revoked.
     Invalid,
 }
 
+/// What came of making an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountOutcome {
+    /// It is made.
+    Created,
+    /// Somebody has the e-mail already.
+    EmailInUse,
+    /// It was to be the first, and there is a tenant already.
+    NotFirst,
+}
+
 impl Store {
-    /// Creates a tenant and its owner. [`StoreError::Duplicate`] where the e-mail is in use.
-    pub async fn create_account(&self, account: NewAccount) -> Result<(), StoreError> {
-        let created = self.writer().change(account, |tx, account| Box::pin(create(tx, account))).await?;
-        if created { Ok(()) } else { Err(StoreError::Duplicate { what: "email" }) }
+    /// Creates a tenant and its owner; with `only_first` only if there is no tenant yet. Of many at once, also from
+    /// several processes, one is the first.
+    pub async fn create_account(&self, account: NewAccount, only_first: bool) -> Result<AccountOutcome, StoreError> {
+        self.writer().change(account, move |tx, account| Box::pin(create(tx, account, only_first))).await
+    }
+
+    /// Whether there is a tenant.
+    pub async fn any_tenant_system(&self) -> Result<bool, StoreError> {
+        any_tenant(self.read()).await
     }
 
     /// The user with this e-mail, over all tenants: a login does not know its tenant yet.
@@ -106,6 +128,14 @@ impl Store {
         self.writer().change(exchange, |tx, exchange| Box::pin(refresh::rotate(tx, exchange))).await
     }
 
+    /// Whether [`Self::rotate_refresh_token`] would write anything for the token with this hash: because it works, or
+    /// because it was used already and gives a thief away. Reads only.
+    pub async fn refresh_token_matters_system(&self, hash: [u8; 32], now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "SELECT t.hash FROM refresh_tokens AS t JOIN refresh_families AS f ON f.id = t.family_id
+                   WHERE t.hash = $1 AND f.revoked_at IS NULL AND (t.used_at IS NOT NULL OR t.expires_at > $2)";
+        Ok(self.read().one(sql, vec![hash.to_vec().into(), now.as_millis().into()]).await?.is_some())
+    }
+
     /// Revokes a family and every token in it.
     pub async fn revoke_refresh_family(
         &self,
@@ -129,13 +159,20 @@ impl Store {
     }
 }
 
-async fn create(tx: &Tx, account: &NewAccount) -> Result<bool, StoreError> {
+async fn any_tenant<C: ConnectionTrait>(sql: &Sql<C>) -> Result<bool, StoreError> {
+    Ok(sql.one("SELECT id FROM tenants LIMIT 1", Vec::new()).await?.is_some())
+}
+
+async fn create(tx: &Tx, account: &NewAccount, only_first: bool) -> Result<AccountOutcome, StoreError> {
     let NewAccount { tenant, owner, password_hash } = account;
+    if only_first && any_tenant(tx).await? {
+        return Ok(AccountOutcome::NotFirst);
+    }
     // Looked up first rather than caught at the constraint: only the writer writes, so nothing comes between, and a
     // duplicate disturbs nobody who shares the transaction.
     let email = sql::free_text(owner.email.as_str());
     if tx.one("SELECT id FROM users WHERE email = $1", vec![email.clone()]).await?.is_some() {
-        return Ok(false);
+        return Ok(AccountOutcome::EmailInUse);
     }
     tx.execute(
         "INSERT INTO tenants (id, name, trial_ends_at, created_at) VALUES ($1, $2, $3, $4)",
@@ -161,7 +198,7 @@ async fn create(tx: &Tx, account: &NewAccount) -> Result<bool, StoreError> {
         ],
     )
     .await?;
-    Ok(true)
+    Ok(AccountOutcome::Created)
 }
 
 fn user(row: &Row) -> Result<User, StoreError> {

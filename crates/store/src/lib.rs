@@ -29,7 +29,7 @@ use waypost_domain::Env;
 
 use crate::{cipher::Cipher, sql::Sql, writer::Writer};
 
-pub use accounts::{NewAccount, RefreshToken, Rotation, StoredPassword};
+pub use accounts::{AccountOutcome, NewAccount, RefreshToken, Rotation, StoredPassword};
 pub use api_keys::{ApiKeyHash, NewApiKey};
 pub use error::StoreError;
 pub use keys::{KeyEntry, KeyKind, KeyStore};

@@ -29,6 +29,7 @@ use crate::{Database, Setup};
 
 pub use load::{Ledger, Load, Pace};
 pub use report::{Counts, Report};
+pub(crate) use report::{machine, today};
 pub use world::{Linked, World};
 
 /// What a run is to be.

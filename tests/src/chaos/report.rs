@@ -100,12 +100,13 @@ impl fmt::Display for Report {
 }
 
 /// The date, as the machine has it.
-fn today() -> String {
+pub(crate) fn today() -> String {
     let date = std::process::Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]).output();
     date.map_or_else(|_| "at some time".to_owned(), |date| String::from_utf8_lossy(&date.stdout).trim().to_owned())
 }
 
-fn machine() -> String {
+/// The machine: cores, processor, memory.
+pub(crate) fn machine() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let kib: u64 = read("/proc/meminfo")

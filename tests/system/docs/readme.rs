@@ -16,7 +16,8 @@ fn example(readme: &str) -> Result<&str> {
 
 #[tokio::test]
 async fn the_ten_lines_of_the_readme_show_a_message_that_was_read() -> Result<()> {
-    let server = Waypost::start(Setup::on(Database::Sqlite)).await?;
+    // As it is on a fresh installation: open to the first tenant.
+    let server = Waypost::start(Setup::on(Database::Sqlite).with("WAYPOST_REGISTRATION_OPEN", "first")).await?;
     let readme = std::fs::read_to_string(repository().join("README.md"))?;
     let example = example(&readme)?;
     let lines = example.lines().filter(|line| !line.trim().is_empty()).count();

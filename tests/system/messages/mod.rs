@@ -1,5 +1,6 @@
 //! `/api/messages` and `/api/external/messages`.
 
+mod cases;
 mod contract;
 mod lists;
 mod sandbox;

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-use super::{Fields, FromFields};
+use super::{Fields, FromFields, json, query};
 use crate::{App, error::ApiError};
 
 /// How long a client may take to send a body.
@@ -22,7 +22,31 @@ impl<T: FromFields> FromRequest<App> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        query::refuse(request.uri())?;
         Fields::new(object(request, app).await?).read().map(Self)
+    }
+}
+
+/// A request that has neither a body nor a query. An empty object says as little as no body, and so does `null`;
+/// whatever says more is refused.
+pub struct Bare;
+
+impl FromRequest<App> for Bare {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        query::refuse(request.uri())?;
+        let body = whole(request, app).await?;
+        if matches!(body.trim_ascii(), b"" | b"null") {
+            return Ok(Self);
+        }
+        Fields::new(json::object(&body)?).read()
+    }
+}
+
+impl FromFields for Bare {
+    fn from_fields(_: &mut Fields) -> Option<Self> {
+        Some(Self)
     }
 }
 
@@ -31,22 +55,21 @@ pub(super) async fn object(request: Request, app: &App) -> Result<Map<String, Va
     if !is_json(request.headers()) {
         return Err(ApiError::UnsupportedMediaType);
     }
+    json::object(&whole(request, app).await?)
+}
+
+async fn whole(request: Request, app: &App) -> Result<Bytes, ApiError> {
     let limit = app.config.json_body_limit;
     if declared_length(request.headers()).is_some_and(|length| length > limit) {
         return Err(ApiError::PayloadTooLarge(limit));
     }
     // The router's DefaultBodyLimit stops it at the same limit where no length was declared.
-    let body = match tokio::time::timeout(PATIENCE, Bytes::from_request(request, app)).await {
-        Ok(Ok(body)) => body,
+    match tokio::time::timeout(PATIENCE, Bytes::from_request(request, app)).await {
+        Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return Err(ApiError::PayloadTooLarge(limit));
+            Err(ApiError::PayloadTooLarge(limit))
         }
-        Ok(Err(_)) | Err(_) => return Err(ApiError::field("body", "Did not arrive whole")),
-    };
-    match serde_json::from_slice(&body) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(ApiError::field("body", "Must be a JSON object")),
-        Err(error) => Err(ApiError::field("body", format!("Must be JSON in UTF-8: {error}"))),
+        Ok(Err(_)) | Err(_) => Err(ApiError::field("body", "Did not arrive whole")),
     }
 }
 

@@ -1,10 +1,17 @@
-//! The fields of a body or a query, taken one by one by rules; what breaks a rule is collected, not thrown.
+//! The fields of a body or a query, taken one by one by rules; what breaks a rule is collected, not thrown. What is left
+//! over at the end was asked for by nobody and is refused: a field that is dropped is a wish that is not fulfilled.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use waypost_domain::spelling;
 
 use crate::error::ApiError;
+
+/// How many unknown names one answer names.
+const UNKNOWN: usize = 20;
+/// How many characters of a name an answer shows.
+const SHOWN: usize = 100;
 
 /// A request that is read from fields.
 pub trait FromFields: Sized {
@@ -15,18 +22,21 @@ pub trait FromFields: Sized {
 /// The fields that a client sent.
 pub struct Fields {
     values: Map<String, Value>,
+    /// The names that were asked for.
+    known: Vec<&'static str>,
     errors: BTreeMap<String, String>,
 }
 
 impl Fields {
     /// The members of a JSON object, or the pairs of a query (all strings).
     pub fn new(values: Map<String, Value>) -> Self {
-        Self { values, errors: BTreeMap::new() }
+        Self { values, known: Vec::new(), errors: BTreeMap::new() }
     }
 
     /// Reads a whole request; says everything that is wrong with it at once.
     pub fn read<T: FromFields>(mut self) -> Result<T, ApiError> {
         let read = T::from_fields(&mut self);
+        self.refuse_unknown();
         match read {
             Some(request) if self.errors.is_empty() => Ok(request),
             _ => Err(ApiError::Validation(self.errors)),
@@ -34,7 +44,7 @@ impl Fields {
     }
 
     /// A field that must be there.
-    pub fn required<T>(&mut self, name: &str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+    pub fn required<T>(&mut self, name: &'static str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
         match self.take(name) {
             Some(value) => self.check(name, rule(value)),
             None => self.refuse(name, "Is required"),
@@ -43,8 +53,12 @@ impl Fields {
 
     /// A field that must be there, be it null.
     #[expect(clippy::option_option, reason = "wrong, null, a value: the caller tells them apart")]
-    pub fn nullable<T>(&mut self, name: &str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<Option<T>> {
-        match self.values.remove(name) {
+    pub fn nullable<T>(
+        &mut self,
+        name: &'static str,
+        rule: impl FnOnce(Value) -> Result<T, String>,
+    ) -> Option<Option<T>> {
+        match self.remove(name) {
             Some(Value::Null) => Some(None),
             Some(value) => self.check(name, rule(value)).map(Some),
             None => self.refuse(name, "Is required"),
@@ -52,7 +66,7 @@ impl Fields {
     }
 
     /// A field that may be absent. `None` too where it is wrong; the error is noted then.
-    pub fn optional<T>(&mut self, name: &str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+    pub fn optional<T>(&mut self, name: &'static str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
         let value = self.take(name)?;
         self.check(name, rule(value))
     }
@@ -60,17 +74,21 @@ impl Fields {
     /// A field that may be absent, or `null` to go back to its default: `None` where it is absent or wrong, `Some(None)`
     /// where it is `null`.
     #[expect(clippy::option_option, reason = "leave it, forget it, set it")]
-    pub fn resettable<T>(&mut self, name: &str, rule: impl FnOnce(Value) -> Result<T, String>) -> Option<Option<T>> {
-        if self.values.get(name).is_some_and(Value::is_null) {
-            return Some(None);
+    pub fn resettable<T>(
+        &mut self,
+        name: &'static str,
+        rule: impl FnOnce(Value) -> Result<T, String>,
+    ) -> Option<Option<T>> {
+        match self.remove(name)? {
+            Value::Null => Some(None),
+            value => self.check(name, rule(value)).map(Some),
         }
-        self.optional(name, rule).map(Some)
     }
 
     /// The fields of an object that may be absent or `null`, as [`Fields::resettable`] gives them. Their errors are named
     /// by their way through the object: `pacing.perMinute`.
     #[expect(clippy::option_option, reason = "leave it, forget it, set it")]
-    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<Option<T>> {
+    pub fn object<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> T) -> Option<Option<T>> {
         let values = self.resettable(name, |value| match value {
             Value::Object(values) => Ok(values),
             _ => Err("Must be an object".to_owned()),
@@ -78,13 +96,14 @@ impl Fields {
         Some(values.map(|values| {
             let mut fields = Self::new(values);
             let read = read(&mut fields);
+            fields.refuse_unknown();
             self.errors.extend(fields.errors.into_iter().map(|(field, why)| (format!("{name}.{field}"), why)));
             read
         }))
     }
 
     /// Fields that promise what is not built yet: silently ignoring one would break the promise.
-    pub fn not_supported_yet(&mut self, names: &[&str]) {
+    pub fn not_supported_yet(&mut self, names: &[&'static str]) {
         for name in names {
             if self.take(name).is_some_and(|value| value != Value::Bool(false)) {
                 self.refuse::<()>(name, "Is not supported yet. Leave it out");
@@ -98,13 +117,32 @@ impl Fields {
         None
     }
 
-    fn take(&mut self, name: &str) -> Option<Value> {
-        self.values.remove(name).filter(|value| !value.is_null())
+    /// Refuses what nobody asked for.
+    fn refuse_unknown(&mut self) {
+        for name in self.values.keys().take(UNKNOWN) {
+            let near = spelling::nearest(name, self.known.iter().copied());
+            let hint = near.map(|near| format!(". Did you mean {near}?")).unwrap_or_default();
+            self.errors.insert(shown(name), format!("Is not a field of this request{hint}"));
+        }
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn remove(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.values.remove(name)
     }
 
     fn check<T>(&mut self, name: &str, checked: Result<T, String>) -> Option<T> {
         checked.map_or_else(|sentence| self.refuse(name, sentence), Some)
     }
+}
+
+/// A name that a client wrote, as an answer shows it.
+pub(super) fn shown(name: &str) -> String {
+    name.char_indices().nth(SHOWN).map_or_else(|| name.to_owned(), |(end, _)| format!("{}…", &name[..end]))
 }
 
 #[cfg(test)]
@@ -169,8 +207,52 @@ mod tests {
     }
 
     #[test]
-    fn null_is_as_good_as_absent_and_unknown_fields_are_tolerated() {
-        let read = read(json!({ "name": "Ada", "loud": null, "sendAt": null, "checkNumber": false, "colour": "red" }));
+    fn null_is_as_good_as_absent() {
+        let read = read(json!({ "name": "Ada", "loud": null, "sendAt": null, "checkNumber": false }));
         assert_eq!(read, Ok(Greeting { name: "Ada".into(), loud: None }));
+    }
+
+    #[test]
+    fn a_name_that_nobody_asked_for_is_refused_with_the_one_that_was_meant() {
+        let Err(ApiError::Validation(errors)) =
+            read(json!({ "name": "Ada", "send_at": null, "lout": true, "Loud": 1, "colour": "red" }))
+        else {
+            panic!("accepted")
+        };
+        let errors: Vec<_> = errors.iter().map(|(name, sentence)| (name.as_str(), sentence.as_str())).collect();
+        assert_eq!(
+            errors,
+            [
+                ("Loud", "Is not a field of this request. Did you mean loud?"),
+                ("colour", "Is not a field of this request"),
+                ("lout", "Is not a field of this request. Did you mean loud?"),
+                ("send_at", "Is not a field of this request. Did you mean sendAt?"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_within_an_object_that_nobody_asked_for_is_refused_too() {
+        struct Pace;
+        impl FromFields for Pace {
+            fn from_fields(fields: &mut Fields) -> Option<Self> {
+                fields.object("pace", |pace| pace.optional("perMinute", rules::boolean));
+                Some(Self)
+            }
+        }
+        let values = json!({ "pace": { "perMinut": true } }).as_object().unwrap().clone();
+        let Err(ApiError::Validation(errors)) = Fields::new(values).read::<Pace>() else { panic!("accepted") };
+        assert_eq!(errors["pace.perMinut"], "Is not a field of this request. Did you mean perMinute?");
+    }
+
+    #[test]
+    fn what_an_answer_says_of_unknown_names_is_bounded() {
+        let long = "é".repeat(1_000);
+        let mut values: Map<String, Value> = (0..1_000).map(|n| (format!("x{n}"), Value::Null)).collect();
+        values.insert("name".into(), "Ada".into());
+        let Err(ApiError::Validation(errors)) = Fields::new(values).read::<Greeting>() else { panic!("accepted") };
+        assert_eq!(errors.len(), UNKNOWN);
+        let Err(ApiError::Validation(errors)) = read(json!({ "name": "Ada", long: 1 })) else { panic!("accepted") };
+        assert_eq!(errors.keys().next().unwrap(), &format!("{}…", "é".repeat(SHOWN)));
     }
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use waypost_domain::IdempotencyKey;
 use waypost_gateway::messages::Idempotency;
 
-use super::{Fields, FromFields, body};
+use super::{Fields, FromFields, body, query};
 use crate::{App, error::ApiError};
 
 /// The header that carries a key.
@@ -34,6 +34,7 @@ impl<T: FromFields> FromRequest<App> for Once<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        query::refuse(request.uri())?;
         let key = key(request.headers())?;
         // Routes are nested: this path is the one behind the mount.
         let named = key.map(|key| (key, request.uri().path().to_owned()));

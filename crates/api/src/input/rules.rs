@@ -4,7 +4,7 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use serde_json::Value;
 use uuid::Uuid;
-use waypost_domain::Timestamp;
+use waypost_domain::{Timestamp, text::shows_nothing};
 
 /// The first millisecond of the year 10000, past which RFC 3339 has no names.
 const END_OF_TIME: Timestamp = Timestamp::from_secs(253_402_300_800);
@@ -32,11 +32,24 @@ pub fn text(characters: RangeInclusive<usize>) -> impl FnOnce(Value) -> Result<S
     }
 }
 
-/// A name that people read: so many characters, not all of them blank; blanks around it do not count.
+/// A text of so many characters that people are to see: something in it must show. It stays exactly as it is.
+pub fn visible_text(characters: RangeInclusive<usize>) -> impl FnOnce(Value) -> Result<String, String> {
+    move |value| {
+        let text = text(characters)(value)?;
+        if shows_nothing(&text) {
+            return Err(
+                "Must have something to see: it has blanks and characters that show nothing, and no others".into()
+            );
+        }
+        Ok(text)
+    }
+}
+
+/// A name that people read: so many characters, something to see among them; blanks around it do not count.
 pub fn name(characters: RangeInclusive<usize>) -> impl FnOnce(Value) -> Result<String, String> {
     move |value| {
         let name = string(value)?;
-        text(characters)(Value::String(name.trim().to_owned()))
+        visible_text(characters)(Value::String(name.trim().to_owned()))
     }
 }
 
@@ -82,9 +95,24 @@ pub fn integer(range: RangeInclusive<u32>) -> impl FnOnce(Value) -> Result<u32, 
 
 /// A point in time.
 pub fn time(value: Value) -> Result<Timestamp, String> {
-    Timestamp::parse(&string(value)?)
-        .filter(|at| (Timestamp::from_millis(0)..END_OF_TIME).contains(at))
-        .ok_or_else(|| "Must be an RFC 3339 time such as 2026-11-22T13:45:00.000Z".into())
+    Timestamp::parse(&string(value)?).filter(|at| (Timestamp::from_millis(0)..END_OF_TIME).contains(at)).ok_or_else(
+        || {
+            "Must be an RFC 3339 time: a date, T, a time and an offset, such as 2026-11-22T13:45:00.000Z or \
+             2026-11-22T19:15:00+05:30"
+                .into()
+        },
+    )
+}
+
+/// A point in time in a query. A `+` that is not percent-encoded arrives there as a blank: before an offset it is taken
+/// for the plus.
+pub fn query_time(value: Value) -> Result<Timestamp, String> {
+    let mut text = string(value)?;
+    let offset = text.len().saturating_sub("+hh:mm".len());
+    if text.get(offset..=offset) == Some(" ") {
+        text.replace_range(offset..=offset, "+");
+    }
+    time(Value::String(text))
 }
 
 /// One of a few names.
@@ -154,6 +182,38 @@ mod tests {
         assert_eq!(text(1..=9)(json!(" a\n ")).unwrap(), " a\n ");
         assert_eq!(name(1..=1)(json!(" a\n ")).unwrap(), "a");
         assert!(name(1..=9)(json!("   ")).is_err());
+    }
+
+    #[rstest]
+    #[case("\n")]
+    #[case("\u{200b}")]
+    #[case("\u{ad}\u{feff}")]
+    #[case("\u{2060} \u{200d}")]
+    fn a_text_that_shows_nothing_is_refused_where_something_is_to_be_seen(#[case] written: &str) {
+        assert!(visible_text(1..=9)(json!(written)).unwrap_err().starts_with("Must have something to see"));
+        assert!(name(1..=9)(json!(written)).is_err());
+    }
+
+    #[rstest]
+    #[case(" a\n ")]
+    #[case("\u{200b}a\u{200b}")]
+    #[case("👩\u{200d}💻")]
+    fn a_text_with_something_to_see_keeps_every_byte(#[case] written: &str) {
+        assert_eq!(visible_text(1..=9)(json!(written)).unwrap(), written);
+    }
+
+    #[rstest]
+    #[case("2026-12-24T18:00:00+05:30", true)]
+    #[case("2026-12-24T18:00:00 05:30", true)]
+    #[case("2026-12-24 18:00:00 05:30", true)]
+    #[case("2026-12-24T18:00:00 0530", false)]
+    #[case("2026-12-24T18:00:00", false)]
+    #[case("2026-12-24 05:30", false)]
+    #[case(" 05:30", false)]
+    #[case("2026-12-24T18:00:00Z 05:30", false)]
+    fn in_a_query_a_blank_before_an_offset_is_the_plus(#[case] written: &str, #[case] good: bool) {
+        assert_eq!(query_time(json!(written)).ok(), good.then_some(Timestamp::from_secs(1_798_115_400)));
+        assert_eq!(time(json!(written)).is_ok(), good && written.contains('+'));
     }
 
     #[rstest]

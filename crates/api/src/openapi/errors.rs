@@ -51,12 +51,15 @@ groups! {
     /// Of every route for the operator.
     ByOperator = [
         ApiError::Unauthorized("The operator token is not valid"),
+        ApiError::RateLimited(7),
         ApiError::Internal(String::new()),
     ];
     /// Of the route that asks for nothing at all.
     Alive = [ApiError::Internal(String::new())];
+    /// Of the route that asks the database.
+    Ready = [ApiError::Internal(String::new()), ApiError::NotReady(String::new())];
     /// Of every other route that asks for no credential.
-    Open = [ApiError::Internal(String::new()), ApiError::NotReady(String::new())];
+    Open = [ApiError::RateLimited(7), ApiError::Internal(String::new()), ApiError::NotReady(String::new())];
     /// Of routes that take an id or a query.
     BadInput = [ApiError::field("id", "Must be a UUID")];
     /// Of routes that take a JSON body.
@@ -82,17 +85,13 @@ groups! {
         ApiError::LimitExceeded("The limit of sessions is reached: 3 of 3 are in use. Delete one to create another".into()),
     ];
     /// Of the login.
-    Login = [
-        ApiError::Unauthorized("The e-mail or the password is wrong"),
-        ApiError::RateLimited(7),
-    ];
+    Login = [ApiError::Unauthorized("The e-mail or the password is wrong")];
     /// Of the exchange of refresh tokens.
     Refresh = [ApiError::Unauthorized("The refresh token is not valid. Log in again")];
     /// Of the registration.
     Registering = [
         ApiError::Forbidden("Registration is closed on this installation".into()),
         ApiError::Conflict("The e-mail is in use. Log in, or register with another one".into()),
-        ApiError::RateLimited(2),
     ];
 }
 

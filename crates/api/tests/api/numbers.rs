@@ -54,17 +54,29 @@ async fn numbers_are_checked_in_their_order_by_people_and_by_servers() {
 }
 
 #[tokio::test]
-async fn every_wrong_number_is_named() {
+async fn a_wrong_number_has_its_error_in_its_place_and_the_others_their_answers() {
     let api = Api::start().await;
-    let account = api.account().await;
-    let body = json!({ "sessionId": "me", "numbers": ["919876543210", "123", 7, "call me"] });
-    let refused = api.post("/api/messages/check-numbers", account.person(), body).await;
-    insta::assert_json_snapshot!("wrong_numbers", refused.json()["errors"]);
+    let account = connected(&api).await;
+    let numbers = json!(["123", "919876543210", 7, "9.19877E+11", null, ABSENT, "call me"]);
+    let body = json!({ "sessionId": account.session, "numbers": numbers });
+    let checked = api.post("/api/messages/check-numbers", account.person(), body).await;
+    insta::assert_json_snapshot!("wrong_numbers", checked.data(StatusCode::OK));
     for numbers in [json!([]), json!(vec!["919876543210"; 101])] {
         let body = json!({ "sessionId": account.session, "numbers": numbers });
         let refused = api.post("/api/messages/check-numbers", account.person(), body).await;
         assert_eq!(refused.field_error("numbers"), "Must have 1 to 100 items");
     }
+}
+
+#[tokio::test]
+async fn where_every_number_is_wrong_nothing_is_asked() {
+    let api = Api::start().await;
+    // It is not connected: it could not ask.
+    let account = api.account().await;
+    let body = json!({ "sessionId": account.session, "numbers": ["123", "call me"] });
+    let checked = api.post("/api/messages/check-numbers", account.person(), body).await.data(StatusCode::OK);
+    let errors: Vec<_> = checked.as_array().unwrap().iter().map(|answer| answer["error"].is_string()).collect();
+    assert_eq!(errors, [true, true]);
 }
 
 #[tokio::test]

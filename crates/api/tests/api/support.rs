@@ -1,6 +1,7 @@
 //! An API to call, and accounts to call it with.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -11,6 +12,7 @@ use std::{
 use axum::{
     Router,
     body::{Body, to_bytes},
+    extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use secrecy::SecretBox;
@@ -23,7 +25,7 @@ use waypost_engine::{
     Engine,
     sandbox::{SandboxDelays, SandboxEngine},
 };
-use waypost_gateway::{Gateway, GatewayConfig, LoginLimits};
+use waypost_gateway::{Gateway, GatewayConfig, RegistrationOpen};
 use waypost_store::{MasterKey, NewAccount, Store, StoreConfig};
 
 use crate::unlinked::UnlinkedEngine;
@@ -71,15 +73,21 @@ pub struct Account {
 
 impl Api {
     pub async fn start() -> Self {
-        let gateway = GatewayConfig {
-            login_limits: LoginLimits { per_email: None, per_address: None },
-            operator_token: Some(OPERATOR.into()),
-            ..GatewayConfig::default()
-        };
+        let gateway = GatewayConfig { operator_token: Some(OPERATOR.into()), ..GatewayConfig::default() };
         Self::with(gateway, ApiConfig::default()).await
     }
 
+    /// Open to everyone who registers, unless the configuration closes it.
     pub async fn with(gateway: GatewayConfig, api: ApiConfig) -> Self {
+        let registration_open = match gateway.registration_open {
+            RegistrationOpen::First => RegistrationOpen::Yes,
+            chosen => chosen,
+        };
+        Self::exactly(GatewayConfig { registration_open, ..gateway }, api).await
+    }
+
+    /// As configured.
+    pub async fn exactly(gateway: GatewayConfig, api: ApiConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(START);
         let env = Env::new(clock.clone(), SystemEntropy);
@@ -188,6 +196,19 @@ impl Api {
             }
         };
         tokio::time::timeout(Duration::from_secs(10), asking).await.expect("what was waited for did not come")
+    }
+
+    /// Sends a request from this address, as the server tells it.
+    pub async fn send_from(&self, address: [u8; 4], mut request: Request<Body>) -> Answer {
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from((address, 1))));
+        self.send(request).await
+    }
+
+    /// POSTs from this address.
+    pub async fn post_from(&self, address: [u8; 4], path: &str, body: Value) -> Answer {
+        let mut request = request(Method::POST, path, Credential::None, Body::from(body.to_string()));
+        request.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+        self.send_from(address, request).await
     }
 
     /// Makes every further use of the database fail.

@@ -1,6 +1,6 @@
 //! Accounts: register, login, refresh, logout, me.
 
-mod attempts;
+mod guesses;
 mod login;
 mod logout;
 mod me;
@@ -14,11 +14,12 @@ use sha2::{Digest, Sha256};
 use waypost_domain::{Tenant, User};
 use waypost_store::RefreshToken;
 
-pub(crate) use attempts::LoginAttempts;
-pub use attempts::LoginLimits;
+pub(crate) use guesses::Guesses;
+pub use guesses::LoginLimits;
 pub(crate) use passwords::Passwords;
 pub use passwords::{NewPassword, NotAPassword};
-pub use register::Registration;
+pub(crate) use register::Registrations;
+pub use register::{Registration, RegistrationLimits, RegistrationOpen};
 
 use crate::{Gateway, GatewayError, api_keys::draw_secret};
 
@@ -55,7 +56,9 @@ impl Gateway {
             created_at: now,
             expires_at: now.plus(inner.config.refresh_token_life),
         };
+        let before = inner.auth.families.changes();
         inner.store.start_refresh_family(token).await?;
+        inner.auth.families.learn(family_id, (), before);
         let (access_token, expires_in) = self.sign_access_token(&user, family_id)?;
         Ok(SignedIn { access_token, refresh_token, expires_in, user, tenant })
     }

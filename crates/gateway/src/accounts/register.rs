@@ -1,10 +1,62 @@
 //! Registers a new tenant with its owner.
 
+use std::{
+    num::NonZeroU32,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
 use waypost_domain::{Email, Role, Tenant, User};
-use waypost_store::{NewAccount, StoreError};
+use waypost_store::{AccountOutcome, NewAccount};
 
 use super::{NewPassword, SignedIn};
-use crate::{Gateway, GatewayError};
+use crate::{
+    Gateway, GatewayError,
+    limits::{self, Allowance, Client, Limiter, Network, network_of},
+};
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistrationOpen {
+    /// Everyone.
+    Yes,
+    /// Nobody.
+    No,
+    /// Whoever comes first: it is closed from when there is a tenant.
+    First,
+}
+
+/// How many may try to register; none for no limit. Tries count, since each costs a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegistrationLimits {
+    /// An hour, from one network (an IPv4 address, an IPv6 /56).
+    pub per_network: Option<NonZeroU32>,
+    /// An hour, from all.
+    pub in_all: Option<NonZeroU32>,
+}
+
+impl Default for RegistrationLimits {
+    fn default() -> Self {
+        Self { per_network: NonZeroU32::new(20), in_all: NonZeroU32::new(200) }
+    }
+}
+
+/// Counts registrations, and knows when they are over.
+pub(crate) struct Registrations {
+    per_network: Limiter<Network>,
+    in_all: Limiter<()>,
+    /// There is a tenant: the first one has come.
+    has_tenant: AtomicBool,
+}
+
+impl Registrations {
+    pub fn new(limits: RegistrationLimits) -> Self {
+        Self {
+            per_network: Limiter::new(Allowance::per_hour(limits.per_network)),
+            in_all: Limiter::new(Allowance::per_hour(limits.in_all)),
+            has_tenant: AtomicBool::new(false),
+        }
+    }
+}
 
 /// Who wants an account.
 pub struct Registration {
@@ -19,14 +71,14 @@ pub struct Registration {
 }
 
 impl Gateway {
-    /// Creates a tenant, its owner and its trial, and signs the owner in. Forbidden where registration is closed, a
-    /// conflict where the e-mail is in use.
-    pub async fn register(&self, registration: Registration) -> Result<SignedIn, GatewayError> {
+    /// Creates a tenant, its owner and its trial, and signs the owner in. Forbidden if registration is closed, a conflict
+    /// if the e-mail is in use; both cost the same work but for a closed one, which costs none. `client` is the caller's
+    /// address, if it is known.
+    pub async fn register(&self, registration: Registration, client: Client) -> Result<SignedIn, GatewayError> {
         let inner = &self.inner;
-        if !inner.config.registration_open {
-            return Err(GatewayError::Forbidden("Registration is closed on this installation".into()));
-        }
-        let password_hash = inner.auth.passwords.hash(registration.password, &inner.env).await?;
+        self.admit_registration(client).await?;
+        let network = network_of(client);
+        let password_hash = inner.auth.passwords.hash(registration.password, &inner.env, network).await?;
         let now = inner.env.now();
         let tenant = Tenant {
             id: inner.env.new_id(),
@@ -43,13 +95,43 @@ impl Gateway {
             created_at: now,
         };
         let account = NewAccount { tenant: tenant.clone(), owner: owner.clone(), password_hash };
-        inner.store.create_account(account).await.map_err(|error| match error {
-            StoreError::Duplicate { .. } => {
-                GatewayError::Conflict("The e-mail is in use. Log in, or register with another one".into())
+        // Of two who come first at once, the database's writer decides.
+        let only_first = inner.config.registration_open == RegistrationOpen::First;
+        match inner.store.create_account(account, only_first).await? {
+            AccountOutcome::Created => {}
+            AccountOutcome::EmailInUse => {
+                return Err(GatewayError::Conflict(
+                    "The e-mail is in use. Log in, or register with another one".into(),
+                ));
             }
-            error => error.into(),
-        })?;
+            AccountOutcome::NotFirst => return Err(closed()),
+        }
         tracing::info!(tenant.id = %tenant.id, "tenant registered");
+        inner.auth.guesses.remember(owner.id, network);
         self.sign_in(owner, tenant).await
     }
+
+    /// Counts who wants to register before anything costs, and turns away whom the setting does not let in.
+    async fn admit_registration(&self, client: Client) -> Result<(), GatewayError> {
+        let inner = &self.inner;
+        let registrations = &inner.auth.registrations;
+        match inner.config.registration_open {
+            RegistrationOpen::Yes => {}
+            RegistrationOpen::No => return Err(closed()),
+            RegistrationOpen::First => {
+                // A tenant stays, so the answer is asked for until it is yes.
+                if registrations.has_tenant.load(Ordering::Relaxed) || inner.store.any_tenant_system().await? {
+                    registrations.has_tenant.store(true, Ordering::Relaxed);
+                    return Err(closed());
+                }
+            }
+        }
+        let now = inner.env.now();
+        registrations.per_network.take(&network_of(client), now).map_err(limits::refusal)?;
+        registrations.in_all.take(&(), now).map_err(limits::refusal)
+    }
+}
+
+fn closed() -> GatewayError {
+    GatewayError::Forbidden("Registration is closed on this installation".into())
 }

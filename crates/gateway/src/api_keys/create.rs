@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use waypost_domain::{ApiKey, Scope, TenantId, Timestamp};
 use waypost_store as store;
 
-use super::{draw_secret, secret::API_KEY_PREFIX};
+use super::{API_KEY_PREFIX, draw_secret};
 use crate::{FieldErrors, Gateway, GatewayError};
 
 /// How much of a secret is kept to recognise a key by: the prefix and six of its 43 digits.
@@ -53,7 +53,9 @@ impl Gateway {
             expires_at: new.expires_at,
         };
         let hash = Sha256::digest(secret.as_bytes()).into();
+        let before = self.inner.auth.key_changes();
         self.inner.store.create_api_key(store::NewApiKey { key: key.clone(), hash }).await?;
+        self.inner.auth.key_created(hash, key.clone(), before);
         tracing::info!(tenant.id = %tenant, api_key.id = %key.id, "API key created");
         Ok(CreatedApiKey { key, secret })
     }

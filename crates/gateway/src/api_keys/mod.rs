@@ -11,4 +11,4 @@ mod secret;
 
 pub use create::{CreatedApiKey, NewApiKey};
 pub(crate) use key_use::KeyUse;
-pub(crate) use secret::{draw_secret, has_form_of_secret};
+pub(crate) use secret::{API_KEY_PREFIX, draw_secret, has_form_of_secret};

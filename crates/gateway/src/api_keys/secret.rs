@@ -18,9 +18,9 @@ pub(crate) fn draw_secret(env: &Env, prefix: &str) -> String {
     secret
 }
 
-/// Whether a text could be an API key at all: what could not is refused without a look at the database.
-pub(crate) fn has_form_of_secret(text: &str) -> bool {
-    text.strip_prefix(API_KEY_PREFIX)
+/// Whether a text could be a secret behind `prefix` at all: what could not is refused without a look at the database.
+pub(crate) fn has_form_of_secret(prefix: &str, text: &str) -> bool {
+    text.strip_prefix(prefix)
         .is_some_and(|digits| digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
@@ -57,14 +57,15 @@ mod tests {
     fn a_drawn_secret_has_the_form_of_one() {
         let env = Env::system();
         let secret = draw_secret(&env, API_KEY_PREFIX);
-        assert!(has_form_of_secret(&secret));
+        assert!(has_form_of_secret(API_KEY_PREFIX, &secret));
+        assert!(!has_form_of_secret("awr_", &secret));
         assert_ne!(secret, draw_secret(&env, API_KEY_PREFIX));
     }
 
     #[test]
     fn what_no_key_looks_like_is_seen_at_once() {
         for text in ["", "awp_", "awp_short", &"a".repeat(47), &format!("awp_{}", "é".repeat(21))] {
-            assert!(!has_form_of_secret(text), "{text}");
+            assert!(!has_form_of_secret(API_KEY_PREFIX, text), "{text}");
         }
     }
 }

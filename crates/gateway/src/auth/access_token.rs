@@ -25,6 +25,15 @@ pub(crate) struct Claims {
     pub exp: i64,
 }
 
+/// Why an access token is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoAccess {
+    /// It is not ours, or was changed.
+    Invalid,
+    /// It was ours and its time is over.
+    Expired,
+}
+
 /// Signs and checks access tokens.
 pub(crate) struct AccessTokens {
     encoding: EncodingKey,
@@ -51,14 +60,11 @@ impl AccessTokens {
     }
 
     /// What a token says, if it is ours and has not expired.
-    pub fn read(&self, token: &str, now: Timestamp) -> Result<Claims, GatewayError> {
+    pub fn read(&self, token: &str, now: Timestamp) -> Result<Claims, NoAccess> {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
-            .map_err(|_| GatewayError::Unauthorized("The access token is not valid. Log in again"))?
+            .map_err(|_| NoAccess::Invalid)?
             .claims;
-        if Timestamp::from_secs(claims.exp) <= now {
-            return Err(GatewayError::Unauthorized("The access token has expired. Refresh it"));
-        }
-        Ok(claims)
+        if Timestamp::from_secs(claims.exp) <= now { Err(NoAccess::Expired) } else { Ok(claims) }
     }
 }
 
@@ -100,16 +106,13 @@ mod tests {
     fn a_token_dies_at_its_expiry() {
         let token = tokens(1).sign(&claims()).unwrap();
         assert!(tokens(1).read(&token, NOW.plus(Duration::from_secs(899))).is_ok());
-        assert!(matches!(
-            tokens(1).read(&token, NOW.plus(Duration::from_mins(15))),
-            Err(GatewayError::Unauthorized(_))
-        ));
+        assert_eq!(tokens(1).read(&token, NOW.plus(Duration::from_mins(15))), Err(NoAccess::Expired));
     }
 
     #[test]
     fn a_token_under_another_key_or_algorithm_is_refused() {
         let token = tokens(1).sign(&claims()).unwrap();
-        assert!(tokens(2).read(&token, NOW).is_err());
+        assert_eq!(tokens(2).read(&token, NOW), Err(NoAccess::Invalid));
 
         let payload = token.split('.').nth(1).unwrap();
         for header in [r#"{"alg":"none","typ":"JWT"}"#, r#"{"alg":"HS512","typ":"JWT"}"#] {

@@ -228,6 +228,6 @@ async fn account(store: &Store, env: &Env) -> TenantId {
         role: Role::Owner,
         created_at: env.now(),
     };
-    store.create_account(NewAccount { tenant, owner, password_hash: "-".to_owned() }).await.unwrap();
+    store.create_account(NewAccount { tenant, owner, password_hash: "-".to_owned() }, false).await.unwrap();
     id
 }

@@ -39,6 +39,12 @@ pub fn run(given: &Given) -> anyhow::Result<()> {
     for warning in &layers.warnings {
         tracing::warn!("{warning}");
     }
+    if config.lets_strangers_register() {
+        tracing::warn!(
+            "registration_open is true and the server listens beyond this machine: everyone who reaches it may register; \
+             first and false close it"
+        );
+    }
     // Two providers in one process would be a panic at the first TLS connection: this is the only one that is linked.
     let installed = rustls::crypto::ring::default_provider().install_default();
     installed.map_err(|_| anyhow::anyhow!("a TLS provider was installed before ours"))?;

@@ -7,7 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::settings::{SETTINGS, Setting, WHATSAPP_URL, nearest, setting};
+use waypost_domain::spelling::nearest;
+
+use super::settings::{SETTINGS, Setting, WHATSAPP_URL, setting};
 
 /// A value as it was written, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use waypost_api::ApiConfig;
 use waypost_domain::Pacing;
 use waypost_engine::sandbox::SandboxDelays;
 use waypost_engine_whatsapp::WhatsappConfig;
-use waypost_gateway::{CheckNumbers, GatewayConfig, LookupLimits};
+use waypost_gateway::{CheckNumbers, GatewayConfig, LoginLimits, LookupLimits, RegistrationLimits, RegistrationOpen};
 
 use layers::{ConfigError, Layers};
 
@@ -91,7 +91,16 @@ impl Config {
             master_key: key_source(layers, "master_key", "master_key_file")?,
             token_key: key_source(layers, "token_key", "token_key_file")?,
             gateway: GatewayConfig {
-                registration_open: layers.get("registration_open", values::boolean)?,
+                registration_open: layers.get("registration_open", registration_open)?,
+                registration_limits: RegistrationLimits {
+                    per_network: limit(layers, "registrations_per_hour")?,
+                    in_all: limit(layers, "registrations_per_hour_in_all")?,
+                },
+                login_limits: LoginLimits {
+                    failures_per_minute: limit(layers, "login_failures_per_minute")?,
+                    failures_per_email: limit(layers, "login_failures_per_email")?,
+                },
+                refused_credentials_per_minute: limit(layers, "refused_credentials_per_minute")?,
                 access_token_life: layers.get("access_token_life", values::lasting)?,
                 refresh_token_life: layers.get("refresh_token_life", values::lasting)?,
                 ack_timeout: layers.get("ack_timeout", values::lasting)?,
@@ -113,7 +122,9 @@ impl Config {
                 ..GatewayConfig::default()
             },
             api: ApiConfig {
-                requests_per_minute: NonZeroU32::new(count("rate_limit_per_minute", 0, u32::MAX)?),
+                requests_per_minute: limit(layers, "rate_limit_per_minute")?,
+                open_requests_per_minute: limit(layers, "open_requests_per_minute")?,
+                open_requests_per_second: limit(layers, "open_requests_per_second")?,
                 client_address_header: layers.get_set("client_address_header", header_name)?,
                 docs: layers.get("docs", values::boolean)?,
                 cors_origins: layers.get_set("cors_origins", origins)?.unwrap_or_default(),
@@ -136,6 +147,13 @@ impl Config {
                 })?,
             },
         })
+    }
+}
+
+impl Config {
+    /// Whether everyone who reaches the port from another machine may register.
+    pub fn lets_strangers_register(&self) -> bool {
+        self.gateway.registration_open == RegistrationOpen::Yes && !self.listen.ip().is_loopback()
     }
 }
 
@@ -181,6 +199,20 @@ fn sandbox(layers: &Layers) -> Result<SandboxDelays, ConfigError> {
     })
 }
 
+/// A number of which 0 says that there is no limit.
+fn limit(layers: &Layers, key: &'static str) -> Result<Option<NonZeroU32>, ConfigError> {
+    layers.get(key, |text| values::number(text, 0, u32::MAX)).map(NonZeroU32::new)
+}
+
+fn registration_open(text: &str) -> Result<RegistrationOpen, String> {
+    match text {
+        "true" => Ok(RegistrationOpen::Yes),
+        "false" => Ok(RegistrationOpen::No),
+        "first" => Ok(RegistrationOpen::First),
+        _ => Err("must be true, false or first".to_owned()),
+    }
+}
+
 fn positive(text: &str) -> Result<NonZeroU32, String> {
     values::number(text, NonZeroU32::MIN, NonZeroU32::MAX)
 }
@@ -202,7 +234,7 @@ fn database_url(text: &str) -> Result<SecretString, String> {
 }
 
 fn operator_token(text: &str) -> Result<SecretString, String> {
-    // Anything shorter may be guessed: the routes it opens have no limit of attempts.
+    // Anything shorter may be guessed in time, from many networks.
     let strong = text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_graphic());
     strong.then(|| SecretString::from(text)).ok_or_else(|| "must be 32 visible characters at least".to_owned())
 }

@@ -69,10 +69,47 @@ pub const SETTINGS: &[Setting] = &[
     secret("token_key", "KEY", "Key that signs access tokens, 32 bytes in base64 or hex; unset: kept in a file"),
     plain("token_key_file", "PATH", "", "File with the token key; unset: token.key in the data folder, made at first"),
     secret("operator_token", "TOKEN", "Lets the operator in at /api/operator, 32 characters at least; unset: nobody"),
-    plain("registration_open", "BOOLEAN", "true", "Whether strangers may register"),
+    plain(
+        "registration_open",
+        "WHEN",
+        "first",
+        "Whether strangers may register: true, false, or first (until there is a tenant)",
+    ),
+    plain("registrations_per_hour", "NUMBER", "20", "Tries to register an hour from one network; 0 for no limit"),
+    plain("registrations_per_hour_in_all", "NUMBER", "200", "Tries to register an hour from all; 0 for no limit"),
     plain("access_token_life", "DURATION", "15m", "How long an access token works"),
     plain("refresh_token_life", "DURATION", "30d", "How long a refresh token works"),
     plain("rate_limit_per_minute", "NUMBER", "6000000", "Requests a minute that a tenant may make; 0 for no limit"),
+    plain(
+        "open_requests_per_minute",
+        "NUMBER",
+        "600",
+        "Requests a minute without a credential from one network (IPv4 address, IPv6 /56); 0 for no limit",
+    ),
+    plain(
+        "open_requests_per_second",
+        "NUMBER",
+        "200",
+        "Requests a second without a credential, in all; 0 for no limit",
+    ),
+    plain(
+        "login_failures_per_minute",
+        "NUMBER",
+        "60",
+        "Failed logins a minute from one network, before it has to wait; 0 for no limit",
+    ),
+    plain(
+        "login_failures_per_email",
+        "NUMBER",
+        "50",
+        "Failed logins an hour for one e-mail, before only networks pass that logged in before; 0 for no limit",
+    ),
+    plain(
+        "refused_credentials_per_minute",
+        "NUMBER",
+        "300",
+        "Wrong keys and tokens a minute from one network, before unknown ones are refused unseen; 0 for no limit",
+    ),
     plain(
         "client_address_header",
         "NAME",
@@ -128,27 +165,6 @@ pub fn setting(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
-/// The name among `names` that `written` was probably meant to be.
-pub fn nearest<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    names.map(|name| (distance(written, name), name)).filter(|(distance, _)| *distance <= 3).min().map(|(_, name)| name)
-}
-
-/// How many letters must be changed, added or dropped to make one word the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,13 +174,6 @@ mod tests {
         let setting = setting("rate_limit_per_minute").unwrap();
         assert_eq!(setting.env_name(), "WAYPOST_RATE_LIMIT_PER_MINUTE");
         assert_eq!(setting.flag(), "rate-limit-per-minute");
-    }
-
-    #[test]
-    fn a_mistyped_name_is_recognised() {
-        let names = || SETTINGS.iter().map(|setting| setting.key);
-        assert_eq!(nearest("registraton_open", names()), Some("registration_open"));
-        assert_eq!(nearest("listen_address_of_the_server", names()), None);
     }
 
     #[test]

@@ -57,9 +57,15 @@ fn without_any_setting_the_defaults_of_the_contract_hold() {
     assert_eq!(config.gateway.send_attempts, GatewayConfig::default().send_attempts);
     assert_eq!(config.gateway.message_expiry, GatewayConfig::default().message_expiry);
     assert_eq!(config.gateway.max_sessions_per_tenant, None);
+    assert_eq!(config.gateway.registration_open, RegistrationOpen::First);
+    assert_eq!(config.gateway.registration_limits, RegistrationLimits::default());
+    assert_eq!(config.gateway.login_limits, LoginLimits::default());
+    assert_eq!(config.gateway.refused_credentials_per_minute, GatewayConfig::default().refused_credentials_per_minute);
     assert_eq!(config.gateway.pacing, waypost_domain::Pacing::GENTLE);
     assert_eq!(config.sandbox, SandboxDelays::default());
     assert_eq!(config.api.requests_per_minute, ApiConfig::default().requests_per_minute);
+    assert_eq!(config.api.open_requests_per_minute, ApiConfig::default().open_requests_per_minute);
+    assert_eq!(config.api.open_requests_per_second, ApiConfig::default().open_requests_per_second);
     assert_eq!(config.api.client_address_header, None);
     assert!(config.api.cors_origins.is_empty());
 }
@@ -74,7 +80,7 @@ fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file(
     let config = written.config().unwrap();
     assert_eq!(config.listen.port(), 3);
     assert_eq!(config.gateway.send_attempts, 5);
-    assert!(!config.gateway.registration_open);
+    assert_eq!(config.gateway.registration_open, RegistrationOpen::No);
     assert_eq!(written.layers().unwrap().value("listen").source, Source::Flag("listen".to_owned()));
 }
 
@@ -99,7 +105,7 @@ fn an_empty_value_counts_as_none() {
 #[case("WAYPOST_DATABASE_URL", "mysql://x", "must start with sqlite:// or postgres://")]
 #[case("WAYPOST_SEND_ATTEMPTS", "0", "from 1 to 100")]
 #[case("WAYPOST_ACK_TIMEOUT", "0s", "must not be zero")]
-#[case("WAYPOST_REGISTRATION_OPEN", "maybe", "true or false")]
+#[case("WAYPOST_REGISTRATION_OPEN", "maybe", "true, false or first")]
 #[case("WAYPOST_MASTER_KEY", "hunter2", "32 bytes in base64 or hex")]
 #[case("WAYPOST_WHATSAPP_VERSION", "new", "three numbers")]
 #[case("WAYPOST_CORS_ORIGINS", "https://a.example, b.example", "web origins")]
@@ -160,6 +166,21 @@ fn the_pace_is_set_number_by_number_or_switched_off_at_once() {
     let expected = waypost_domain::Pacing { per_day: 7, jitter_ms: 0, ..waypost_domain::Pacing::GENTLE };
     assert_eq!(written.config().unwrap().gateway.pacing, expected);
     assert!(written.env("WAYPOST_PACING", "off").config().unwrap().gateway.pacing.is_off());
+}
+
+#[test]
+fn who_listens_beyond_this_machine_and_lets_everyone_register_is_warned() {
+    let warns = |written: &Written| written.config().unwrap().lets_strangers_register();
+    let open = || Written::default().env("WAYPOST_REGISTRATION_OPEN", "true");
+    assert!(warns(&open().env("WAYPOST_LISTEN", "0.0.0.0:3000")));
+    assert!(!warns(&open()));
+    assert!(!warns(&Written::default().env("WAYPOST_LISTEN", "0.0.0.0:3000")));
+}
+
+#[test]
+fn a_limit_of_zero_is_none() {
+    let config = Written::default().env("WAYPOST_OPEN_REQUESTS_PER_MINUTE", "0").config().unwrap();
+    assert_eq!(config.api.open_requests_per_minute, None);
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub(super) async fn rotate(tx: &Tx, exchange: &Exchange) -> Result<Rotation, Sto
     let user_id = row.get::<uuid::Uuid>(TABLE, 2)?.into();
     if row.optional_time(TABLE, 4)?.is_some() {
         revoke(tx, tenant_id, family_id, exchange.now).await?;
-        return Ok(Rotation::Reused);
+        return Ok(Rotation::Reused { tenant_id, family_id });
     }
     if row.time(TABLE, 3)? <= exchange.now {
         return Ok(Rotation::Invalid);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waypost_domain::{RefreshFamilyId, Role, Tenant, TenantId, Timestamp, User, UserId};
-use waypost_store::{NewAccount, RefreshToken, Rotation, StoreError};
+use waypost_store::{AccountOutcome, NewAccount, RefreshToken, Rotation};
 
 use crate::support::{START, TestDatabase};
 
@@ -28,9 +28,13 @@ impl TestDatabase {
         NewAccount { tenant, owner, password_hash: "$argon2id$hash".into() }
     }
 
+    async fn create(&self, account: &NewAccount) {
+        assert_eq!(self.store.create_account(account.clone(), false).await.unwrap(), AccountOutcome::Created);
+    }
+
     async fn logged_in(&self) -> RefreshToken {
         let account = self.new_account("ada@example.com");
-        self.store.create_account(account.clone()).await.unwrap();
+        self.create(&account).await;
         let token = RefreshToken {
             hash: [1; 32],
             family_id: self.env.new_id(),
@@ -56,10 +60,14 @@ fn rotated(token: &RefreshToken) -> Rotation {
     Rotation::Rotated { tenant_id: token.tenant_id, user_id: token.user_id, family_id: token.family_id }
 }
 
+fn reused(token: &RefreshToken) -> Rotation {
+    Rotation::Reused { tenant_id: token.tenant_id, family_id: token.family_id }
+}
+
 on_both_databases! {
     async fn an_account_reads_back_by_email_and_by_id(db: &TestDatabase) {
         let account = db.new_account("ada@example.com");
-        db.store.create_account(account.clone()).await.unwrap();
+        db.create(&account).await;
         let email = "ada@example.com".parse().unwrap();
         let stored = db.store.password_by_email_system(&email).await.unwrap().unwrap();
         assert_eq!((stored.user, stored.password_hash), (account.owner.clone(), account.password_hash));
@@ -73,13 +81,42 @@ on_both_databases! {
     async fn of_many_accounts_with_one_email_the_first_is_made(db: &TestDatabase) {
         let accounts: Vec<NewAccount> = (0..8).map(|_| db.new_account("ada@example.com")).collect();
         let results =
-            futures::future::join_all(accounts.iter().map(|account| db.store.create_account(account.clone()))).await;
-        assert!(results[0].is_ok());
+            futures::future::join_all(accounts.iter().map(|account| db.store.create_account(account.clone(), false))).await;
+        assert_eq!(*results[0].as_ref().unwrap(), AccountOutcome::Created);
         for (account, result) in accounts.iter().zip(&results).skip(1) {
-            assert!(matches!(result, Err(StoreError::Duplicate { what: "email" })));
+            assert_eq!(*result.as_ref().unwrap(), AccountOutcome::EmailInUse);
             let user: Option<_> = db.store.user(account.tenant.id, account.owner.id).await.unwrap();
             assert_eq!(user, None);
         }
+    }
+
+    async fn of_many_who_want_to_be_the_first_tenant_one_is(db: &TestDatabase) {
+        assert!(!db.store.any_tenant_system().await.unwrap());
+        // Two stores, as two processes have them.
+        let other = db.reopen().await;
+        let accounts: Vec<NewAccount> = (0..8).map(|n| db.new_account(&format!("ada{n}@example.com"))).collect();
+        let create = |n: usize| {
+            let store = if n % 2 == 0 { &db.store } else { &other };
+            store.create_account(accounts[n].clone(), true)
+        };
+        let outcomes = futures::future::join_all((0..8).map(create)).await;
+        let outcomes: Vec<AccountOutcome> = outcomes.into_iter().map(Result::unwrap).collect();
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == AccountOutcome::Created).count(), 1, "{outcomes:?}");
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == AccountOutcome::NotFirst).count(), 7, "{outcomes:?}");
+        assert!(other.any_tenant_system().await.unwrap());
+        other.close().await;
+    }
+
+    async fn a_reader_tells_which_refresh_tokens_the_writer_has_to_see(db: &TestDatabase) {
+        let token = db.logged_in().await;
+        let matters = async |token: u8, now| db.store.refresh_token_matters_system([token; 32], now).await.unwrap();
+        assert!(matters(1, START).await);
+        assert!(!matters(9, START).await, "unknown");
+        assert!(!matters(1, token.expires_at).await, "expired");
+        db.rotate(1, 2, START).await;
+        assert!(matters(1, token.expires_at).await, "used: it gives a thief away");
+        db.rotate(1, 3, START).await;
+        assert!(!matters(1, START).await && !matters(2, START).await, "revoked");
     }
 
     async fn a_token_is_exchanged_for_one_of_the_same_family(db: &TestDatabase) {
@@ -92,7 +129,7 @@ on_both_databases! {
     async fn a_used_token_revokes_the_family(db: &TestDatabase) {
         let token = db.logged_in().await;
         db.rotate(1, 2, db.tick()).await;
-        assert_eq!(db.rotate(1, 3, db.tick()).await, Rotation::Reused);
+        assert_eq!(db.rotate(1, 3, db.tick()).await, reused(&token));
         assert!(!db.is_alive(token.tenant_id, token.family_id).await);
         for old in [1, 2, 3] {
             assert_eq!(db.rotate(old, 4, db.tick()).await, Rotation::Invalid);
@@ -103,8 +140,8 @@ on_both_databases! {
         let token = db.logged_in().await;
         let (first, second) = futures::join!(db.rotate(1, 2, START), db.rotate(1, 3, START));
         let mut both = [first, second];
-        both.sort_by_key(|rotation| *rotation == Rotation::Reused);
-        assert_eq!(both, [rotated(&token), Rotation::Reused]);
+        both.sort_by_key(|rotation| *rotation == reused(&token));
+        assert_eq!(both, [rotated(&token), reused(&token)]);
         assert!(!db.is_alive(token.tenant_id, token.family_id).await);
     }
 

@@ -19,6 +19,7 @@ use crate::{
 /// A key that is wanted.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct CreateApiKeyRequest {
     /// What to call it.
     #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Web shop")]

@@ -8,7 +8,7 @@ use crate::{
     auth::{ManageApiKeys, Tenant},
     envelope::{Nothing, Success},
     error::ApiError,
-    input::Id,
+    input::{Bare, Id},
     openapi::{Authenticated, BadInput, Missing},
 };
 
@@ -27,6 +27,7 @@ pub async fn revoke(
     State(app): State<App>,
     tenant: Tenant<ManageApiKeys>,
     Id(key): Id<ApiKeyId>,
+    _: Bare,
 ) -> Result<Success<Nothing>, ApiError> {
     app.gateway.revoke_api_key(tenant.id, key).await?;
     Ok(Success::with_message(Nothing, "The key is revoked"))

@@ -17,6 +17,7 @@ use crate::{
 
 /// Who wants to come in.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     /// Your e-mail.
     #[schema(value_type = String, format = Email, max_length = 254, example = "ada@example.com")]
@@ -36,7 +37,8 @@ impl FromFields for LoginRequest {
 
 /// Log in
 ///
-/// An unknown e-mail and a wrong password are one answer, in the same time.
+/// An unknown e-mail and a wrong password are one answer, in the same time. Past five failures for one e-mail from one
+/// network each further try waits for longer, up to 15 minutes; other networks do not.
 #[utoipa::path(
     post,
     path = "/auth/login",

@@ -7,6 +7,7 @@ use crate::{
     auth::Person,
     envelope::{Nothing, Success},
     error::ApiError,
+    input::Bare,
     openapi::Authenticated,
 };
 
@@ -20,7 +21,7 @@ use crate::{
     tag = "Accounts",
     responses((status = 200, description = "Logged out", body = Success<Nothing>), Authenticated),
 )]
-pub async fn logout(State(app): State<App>, person: Person) -> Result<Success<Nothing>, ApiError> {
+pub async fn logout(State(app): State<App>, person: Person, _: Bare) -> Result<Success<Nothing>, ApiError> {
     app.gateway.logout(person.tenant, person.login).await?;
     Ok(Success::with_message(Nothing, "Logged out"))
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use waypost_domain::{TenantId, Timestamp};
 
 use super::UserAnswer;
-use crate::{App, auth::Person, envelope::Success, error::ApiError, openapi::Authenticated};
+use crate::{App, auth::Person, envelope::Success, error::ApiError, input::Bare, openapi::Authenticated};
 
 /// A person and their tenant.
 #[derive(Serialize, ToSchema)]
@@ -40,7 +40,7 @@ pub struct TenantAnswer {
     tag = "Accounts",
     responses((status = 200, description = "The person who is logged in, and their tenant", body = Success<MeAnswer>), Authenticated),
 )]
-pub async fn me(State(app): State<App>, person: Person) -> Result<Success<MeAnswer>, ApiError> {
+pub async fn me(State(app): State<App>, person: Person, _: Bare) -> Result<Success<MeAnswer>, ApiError> {
     let (user, tenant) = app.gateway.me(person.tenant, person.user).await?;
     let tenant_answer = TenantAnswer {
         id: tenant.id,

@@ -8,13 +8,14 @@ use crate::{
     App,
     envelope::Success,
     error::ApiError,
-    input::{Body, Fields, FromFields, rules},
+    input::{Body, ClientAddress, Fields, FromFields, rules},
     openapi::{BadBody, Open, Refresh},
 };
 
 /// A refresh token to exchange.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct RefreshRequest {
     /// As the last login or refresh gave it.
     #[schema(min_length = 1, max_length = 200)]
@@ -42,8 +43,9 @@ impl FromFields for RefreshRequest {
 )]
 pub async fn refresh(
     State(app): State<App>,
+    ClientAddress(client): ClientAddress,
     Body(request): Body<RefreshRequest>,
 ) -> Result<Success<SignedInAnswer>, ApiError> {
-    let signed_in = app.gateway.refresh(&request.refresh_token).await?;
+    let signed_in = app.gateway.refresh(&request.refresh_token, client).await?;
     Ok(Success::new(signed_in.into()))
 }

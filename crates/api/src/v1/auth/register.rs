@@ -10,13 +10,14 @@ use crate::{
     App,
     envelope::{Created, Success},
     error::ApiError,
-    input::{Body, Fields, FromFields, rules},
+    input::{Body, ClientAddress, Fields, FromFields, rules},
     openapi::{BadBody, Open, Registering},
 };
 
 /// Who wants an account.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct RegisterRequest {
     /// Your name.
     #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Ada Lovelace")]
@@ -44,7 +45,8 @@ impl FromFields for RegisterRequest {
 
 /// Register
 ///
-/// Creates a tenant, its owner, and a trial, and logs the owner in. An installation can be closed to new tenants.
+/// Creates a tenant, its owner, and a trial, and logs the owner in. An installation can be closed to new tenants, or open
+/// to the first one alone, which is the default: 403 from then on.
 #[utoipa::path(
     post,
     path = "/auth/register",
@@ -55,6 +57,7 @@ impl FromFields for RegisterRequest {
 )]
 pub async fn register(
     State(app): State<App>,
+    ClientAddress(client): ClientAddress,
     Body(request): Body<RegisterRequest>,
 ) -> Result<Created<SignedInAnswer>, ApiError> {
     let registration = Registration {
@@ -63,6 +66,6 @@ pub async fn register(
         password: request.password,
         business_name: request.business_name,
     };
-    let signed_in = app.gateway.register(registration).await?;
+    let signed_in = app.gateway.register(registration, client).await?;
     Ok(Success::new(signed_in.into()).created())
 }

@@ -9,7 +9,7 @@ use crate::{
     auth::{SendMessages, Tenant},
     envelope::Success,
     error::ApiError,
-    input::Id,
+    input::{Bare, Id},
     openapi::{Authenticated, BadInput, Missing, WrongState},
 };
 
@@ -32,6 +32,7 @@ pub async fn cancel(
     State(app): State<App>,
     tenant: Tenant<SendMessages>,
     Id(message): Id<MessageId>,
+    _: Bare,
 ) -> Result<Success<MessageAnswer>, ApiError> {
     let message = app.gateway.cancel_message(tenant.id, message).await?;
     Ok(Success::new(message.into()))

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use waypost_domain::{Jid, PhoneNumber, SessionId, Timestamp};
 use waypost_gateway::CheckedNumber;
@@ -21,26 +22,53 @@ const MOST: usize = 100;
 /// Numbers to look up.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct CheckNumbersRequest {
     /// The session that is to ask.
     #[schema(value_type = Uuid, example = "0192f3a0-0000-7000-8000-000000000001")]
     session_id: SessionId,
-    /// International numbers in digits (`+`, blanks, dashes, dots and brackets are tolerated).
+    /// International numbers in digits (`+`, blanks, dashes, dots, brackets and what shows nothing are tolerated).
     #[schema(value_type = Vec<String>, min_items = 1, max_items = 100, example = json!(["919876543210", "5511987654321"]))]
-    numbers: Vec<PhoneNumber>,
+    numbers: Vec<Written>,
 }
+
+/// An item of the list: a number, or what is none, as it was written and with a sentence that says why.
+type Written = Result<PhoneNumber, BadNumberAnswer>;
 
 impl FromFields for CheckNumbersRequest {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
         let session_id = fields.required("sessionId", rules::id);
         let items = fields.required("numbers", rules::items(1..=MOST)).unwrap_or_default();
-        let read = |(index, item)| {
-            let number = rules::parsed(item);
-            number.map_err(|sentence| fields.refuse::<()>(&format!("numbers[{index}]"), sentence)).ok()
-        };
-        let numbers = items.into_iter().enumerate().filter_map(read).collect();
-        Some(Self { session_id: session_id?, numbers })
+        Some(Self { session_id: session_id?, numbers: items.into_iter().map(read).collect() })
     }
+}
+
+fn read(item: Value) -> Written {
+    let number = item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+    rules::parsed(item).map_err(|error| BadNumberAnswer { number, error })
+}
+
+/// The answer for one item of the list.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = NumberAnswer)]
+pub enum NumberAnswer {
+    /// It is a number.
+    Checked(CheckedNumberAnswer),
+    /// It is none.
+    Bad(BadNumberAnswer),
+}
+
+/// What is no number. It was not looked up.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BadNumber)]
+pub struct BadNumberAnswer {
+    /// The item as it was given.
+    #[schema(example = "9.19877E+11")]
+    number: String,
+    /// Why it is no number.
+    #[schema(example = "Must start with the country code, not with 0")]
+    error: String,
 }
 
 /// What WhatsApp says of a number.
@@ -77,8 +105,9 @@ impl From<CheckedNumber> for CheckedNumberAnswer {
 /// Check numbers
 ///
 /// Says of up to 100 numbers whether they have a WhatsApp account, and under which address, in the order in which they
-/// were given. Where the form that was given has no account, the other forms of its country are looked up too (Brazil,
-/// Mexico, Argentina). Answers are remembered: for a week where there is an account, for an hour where there is none.
+/// were given. What is no number has an `error` in its place, and the others are looked up all the same. Where the form
+/// that was given has no account, the other forms of its country are looked up too (Brazil, Mexico, Argentina, Ivory
+/// Coast, Benin, Gabon). Answers are remembered: for a week where there is an account, for an hour where there is none.
 /// WhatsApp bans accounts that look up many strangers, so each session may look up only so many numbers a minute; past
 /// that, or where WhatsApp itself limits, the answer is `RATE_LIMITED`.
 #[utoipa::path(
@@ -88,7 +117,7 @@ impl From<CheckedNumber> for CheckedNumberAnswer {
     tag = "Messages",
     request_body = CheckNumbersRequest,
     responses(
-        (status = 200, description = "One answer for each number", body = Success<Vec<CheckedNumberAnswer>>),
+        (status = 200, description = "One answer for each number", body = Success<Vec<NumberAnswer>>),
         BadBody, Missing, Unavailable, Authenticated,
     ),
 )]
@@ -96,7 +125,12 @@ pub async fn check_numbers(
     State(app): State<App>,
     tenant: Tenant<SendMessages>,
     Body(request): Body<CheckNumbersRequest>,
-) -> Result<Success<Vec<CheckedNumberAnswer>>, ApiError> {
-    let checked = app.gateway.check_numbers(tenant.id, request.session_id, request.numbers).await?;
-    Ok(Success::new(checked.into_iter().map(CheckedNumberAnswer::from).collect()))
+) -> Result<Success<Vec<NumberAnswer>>, ApiError> {
+    let numbers = request.numbers.iter().filter_map(|written| written.as_ref().ok()).cloned().collect();
+    let mut checked = app.gateway.check_numbers(tenant.id, request.session_id, numbers).await?.into_iter();
+    let answer = |written: Written| match written {
+        Ok(_) => checked.next().map(|number| NumberAnswer::Checked(number.into())),
+        Err(bad) => Some(NumberAnswer::Bad(bad)),
+    };
+    Ok(Success::new(request.numbers.into_iter().filter_map(answer).collect()))
 }

@@ -9,7 +9,7 @@ use crate::{
     auth::{ReadMessages, Tenant},
     envelope::Success,
     error::ApiError,
-    input::Id,
+    input::{Bare, Id},
     openapi::{Authenticated, BadInput, Missing},
 };
 
@@ -28,6 +28,7 @@ pub async fn get(
     State(app): State<App>,
     tenant: Tenant<ReadMessages>,
     Id(message): Id<MessageId>,
+    _: Bare,
 ) -> Result<Success<MessageAnswer>, ApiError> {
     let message = app.gateway.get_message(tenant.id, message).await?;
     Ok(Success::new(message.into()))

@@ -35,8 +35,8 @@ impl FromFields for ListQuery {
             status: fields.optional("status", rules::one_of(&MessageStatus::ALL, MessageStatus::as_str)),
             direction: fields.optional("direction", rules::one_of(&DIRECTIONS, Direction::as_str)),
             remote_jid: fields.optional("to", rules::parsed).map(|to: Recipient| to.to_jid()),
-            from: fields.optional("from", rules::time),
-            until: fields.optional("until", rules::time),
+            from: fields.optional("from", rules::query_time),
+            until: fields.optional("until", rules::query_time),
         };
         Some(Self { filter, window: Window::by_cursor(fields) })
     }

@@ -20,19 +20,20 @@ use crate::{
 /// A text to send.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct SendTextRequest {
     /// The session that is to send it.
     #[schema(value_type = Uuid, example = "0192f3a0-0000-7000-8000-000000000001")]
     session_id: SessionId,
-    /// An international number in digits (`+`, blanks, dashes, dots and brackets are tolerated), or a JID
-    /// (`…@s.whatsapp.net`, `…@lid`, `…@g.us`).
+    /// An international number in digits (`+`, blanks, dashes, dots, brackets and what shows nothing are tolerated), or a
+    /// JID (`…@s.whatsapp.net`, `…@lid`, `…@g.us`).
     #[schema(
         value_type = String,
         pattern = r"^(\+?[1-9]([ -]?[0-9]){6,14}|[1-9][0-9]{6,14}@s\.whatsapp\.net|[0-9]{1,32}@lid|[0-9]{1,31}(-[0-9]{1,31})?@g\.us)$",
         example = "919876543210"
     )]
     to: Recipient,
-    /// 1 to 65,536 characters, sent exactly as they are.
+    /// 1 to 65,536 characters with something to see among them, sent exactly as they are.
     #[schema(min_length = 1, max_length = 65536, pattern = r"\S", example = "Hello from Waypost!")]
     text: String,
     /// Your own reference, given back with the message.
@@ -50,7 +51,8 @@ pub struct SendTextRequest {
     require_connected: Option<bool>,
     /// Whether to look the number up first: one without an account is refused with `NOT_ON_WHATSAPP`, and nothing is
     /// queued. The form that was given is asked for first, then the other forms of its country (Brazil, Mexico,
-    /// Argentina); the message goes to the address that WhatsApp gives (`remoteJid`). Groups and LIDs are not looked up.
+    /// Argentina, Ivory Coast, Benin, Gabon); the message goes to the address that WhatsApp gives (`remoteJid`). Groups
+    /// and LIDs are not looked up.
     #[schema(default = false, example = false)]
     check_number: Option<bool>,
 }
@@ -59,7 +61,7 @@ impl FromFields for SendTextRequest {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
         let session_id = fields.required("sessionId", rules::id);
         let to = fields.required("to", rules::parsed);
-        let text = fields.required("text", rules::text(1..=Content::MAX_TEXT));
+        let text = fields.required("text", rules::visible_text(1..=Content::MAX_TEXT));
         let client_reference = fields.optional("clientReference", rules::text(1..=255));
         let require_connected = fields.optional("requireConnected", rules::boolean);
         let send_at = fields.optional("sendAt", rules::time);

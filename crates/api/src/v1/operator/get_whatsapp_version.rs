@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use super::WhatsappVersionAnswer;
-use crate::{App, envelope::Success, error::ApiError, openapi::ByOperator};
+use crate::{App, envelope::Success, error::ApiError, input::Bare, openapi::ByOperator};
 
 /// Get the version of WhatsApp Web
 ///
@@ -15,6 +15,6 @@ use crate::{App, envelope::Success, error::ApiError, openapi::ByOperator};
     tag = "Operator",
     responses((status = 200, description = "The version", body = Success<WhatsappVersionAnswer>), ByOperator),
 )]
-pub async fn get_whatsapp_version(State(app): State<App>) -> Result<Success<WhatsappVersionAnswer>, ApiError> {
+pub async fn get_whatsapp_version(State(app): State<App>, _: Bare) -> Result<Success<WhatsappVersionAnswer>, ApiError> {
     Ok(Success::new(app.gateway.client_version().await?.into()))
 }

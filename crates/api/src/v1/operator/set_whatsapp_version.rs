@@ -15,6 +15,7 @@ use crate::{
 
 /// The version that is to be claimed.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SetWhatsappVersionRequest {
     /// Three numbers with dots between them; null leaves it to the configuration, or to a new look-up.
     #[schema(required = true, value_type = Option<String>, pattern = r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$", example = "2.3000.1023456789")]

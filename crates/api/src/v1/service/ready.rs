@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use super::HealthAnswer;
-use crate::{App, envelope::Success, error::ApiError, openapi::Open};
+use crate::{App, envelope::Success, error::ApiError, openapi::Ready};
 
 /// Can requests be served
 ///
@@ -13,7 +13,7 @@ use crate::{App, envelope::Success, error::ApiError, openapi::Open};
     path = "/health/ready",
     operation_id = "ready",
     tag = "Service",
-    responses((status = 200, description = "They can", body = Success<HealthAnswer>), Open),
+    responses((status = 200, description = "They can", body = Success<HealthAnswer>), Ready),
 )]
 pub async fn ready(State(app): State<App>) -> Result<Success<HealthAnswer>, ApiError> {
     app.gateway.ready().await.map_err(|error| ApiError::NotReady(error.to_string()))?;

@@ -16,6 +16,7 @@ use crate::{
 
 /// A session that is wanted.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CreateSessionRequest {
     /// What to call it.
     #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Shop")]

@@ -8,7 +8,7 @@ use crate::{
     auth::{Tenant, WriteSessions},
     envelope::{Nothing, Success},
     error::ApiError,
-    input::Id,
+    input::{Bare, Id},
     openapi::{Authenticated, BadInput, Missing},
 };
 
@@ -27,6 +27,7 @@ pub async fn delete(
     State(app): State<App>,
     tenant: Tenant<WriteSessions>,
     Id(session): Id<SessionId>,
+    _: Bare,
 ) -> Result<Success<Nothing>, ApiError> {
     app.gateway.delete_session(tenant.id, session).await?;
     Ok(Success::with_message(Nothing, "The session is deleted. Its messages stay readable"))

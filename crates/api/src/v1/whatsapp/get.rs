@@ -9,7 +9,7 @@ use crate::{
     auth::{ReadSessions, Tenant},
     envelope::Success,
     error::ApiError,
-    input::Id,
+    input::{Bare, Id},
     openapi::{Authenticated, BadInput, Missing},
 };
 
@@ -26,6 +26,7 @@ pub async fn get(
     State(app): State<App>,
     tenant: Tenant<ReadSessions>,
     Id(session): Id<SessionId>,
+    _: Bare,
 ) -> Result<Success<SessionAnswer>, ApiError> {
     let session = app.gateway.get_session(tenant.id, session).await?;
     Ok(Success::new(SessionAnswer::new(session, &tenant)))

@@ -9,7 +9,7 @@ use crate::{
     auth::{Tenant, WriteSessions},
     envelope::Success,
     error::ApiError,
-    input::Id,
+    input::{Bare, Id},
     openapi::{Authenticated, BadInput, Missing},
 };
 
@@ -28,6 +28,7 @@ pub async fn logout(
     State(app): State<App>,
     tenant: Tenant<WriteSessions>,
     Id(session): Id<SessionId>,
+    _: Bare,
 ) -> Result<Success<SessionAnswer>, ApiError> {
     let session = app.gateway.logout_session(tenant.id, session).await?;
     Ok(Success::new(SessionAnswer::new(session, &tenant)))

@@ -69,6 +69,7 @@ impl PacingAnswer {
 /// lifts the limit.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the document's view of what `read` takes")]
 pub struct PacingRequest {
     #[schema(required = false, nullable = true, maximum = 10_000_000, example = 20)]

@@ -17,6 +17,7 @@ use crate::{
 /// The phone that is to be linked.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct PairingCodeRequest {
     /// Its international number, in digits.
     #[schema(value_type = String, pattern = r"^\+?[1-9]([ -]?[0-9]){6,14}$", example = "919876543210")]

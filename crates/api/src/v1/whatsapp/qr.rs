@@ -18,7 +18,7 @@ use crate::{
     auth::{Tenant, WriteSessions},
     envelope::Success,
     error::ApiError,
-    input::Id,
+    input::{Bare, Id},
     openapi::{Authenticated, BadInput, Missing, WrongState},
 };
 
@@ -64,6 +64,7 @@ pub async fn qr(
     tenant: Tenant<WriteSessions>,
     Id(session): Id<SessionId>,
     headers: HeaderMap,
+    _: Bare,
 ) -> Result<Response, ApiError> {
     let qr = app.gateway.session_qr(tenant.id, session).await?;
     let picture = |kind, bytes: Vec<u8>| ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], bytes);

@@ -11,7 +11,7 @@ use crate::{
     auth::{ReadSessions, Tenant},
     envelope::Success,
     error::ApiError,
-    input::Id,
+    input::{Bare, Id},
     openapi::{Authenticated, BadInput, Missing},
 };
 
@@ -42,6 +42,7 @@ pub async fn status(
     State(app): State<App>,
     tenant: Tenant<ReadSessions>,
     Id(id): Id<SessionId>,
+    _: Bare,
 ) -> Result<Success<StatusAnswer>, ApiError> {
     let status = app.gateway.session_status(tenant.id, id).await?;
     Ok(Success::new(StatusAnswer { id, status, connected: status == SessionStatus::Connected }))

@@ -20,6 +20,7 @@ use crate::{
 
 /// What is to change. What is left out stays as it is.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the document's view of what `SessionUpdate` takes")]
 pub struct UpdateSessionRequest {
     /// What to call it.

@@ -1,5 +1,5 @@
-//! Runs `waypost-chaos`, the long proof of crash safety, on a release built just now: a debug build that is dead half of
-//! the time cannot keep up with the load.
+//! Runs the long proofs, `waypost-chaos` and `waypost-siege`, on a release built just now: a debug build cannot keep up
+//! with the load.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,21 +23,21 @@ const BUILD: [&str; 8] = [
     "--quiet",
 ];
 
-/// Builds the release and hands `arguments` on.
-pub fn run(root: &Path, arguments: &[String]) -> Result<Vec<String>> {
+/// Builds the release and runs `program` of it with `arguments`.
+pub fn run(root: &Path, program: &str, arguments: &[String]) -> Result<Vec<String>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo).args(BUILD).current_dir(root).status().context("cannot run cargo build")?;
     if !built.success() {
         bail!("the release does not build");
     }
     // Beside the folder of this program, which is a debug build.
-    let mut chaos = Command::new(target_folder()?.join("../release/waypost-chaos"));
-    chaos.args(arguments).current_dir(root);
+    let mut proof = Command::new(target_folder()?.join("../release").join(program));
+    proof.args(arguments).current_dir(root);
     if arguments.iter().any(|argument| argument.contains("postgres")) {
-        chaos.env(POSTGRES, postgres(root)?);
+        proof.env(POSTGRES, postgres(root)?);
     }
-    let ended = chaos.status().context("cannot run waypost-chaos")?;
-    Ok(if ended.success() { Vec::new() } else { vec![format!("waypost-chaos ended with {ended}")] })
+    let ended = proof.status().with_context(|| format!("cannot run {program}"))?;
+    Ok(if ended.success() { Vec::new() } else { vec![format!("{program} ended with {ended}")] })
 }
 
 /// The URL of a PostgreSQL to make a database on.

@@ -1,0 +1,79 @@
+//! The doors that stand open to everyone: so many requests for each client and in all, before anything costs.
+//!
+//! The layer goes around every route that asks for no credential, but for `/health`, so that no flood makes an
+//! orchestrator kill the process. It answers before the body is read, and who is refused for themselves takes nothing
+//! from the others.
+
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use waypost_domain::Timestamp;
+use waypost_gateway::limits::{Allowance, Limiter, Network, network_of, seconds};
+
+use crate::{App, config::ApiConfig, error::ApiError, input::ClientAddress};
+
+/// How many requests a client may make at once. Less than there may be in a second in all, so that one client alone does
+/// not shut the door for everybody.
+const AT_ONCE: NonZeroU32 = NonZeroU32::new(60).expect("60 is not 0");
+
+/// Counts requests for open routes.
+pub struct Doors {
+    per_network: Limiter<Network>,
+    in_all: Limiter<()>,
+}
+
+impl Doors {
+    /// With the limits of the configuration.
+    pub fn new(config: &ApiConfig) -> Self {
+        Self {
+            per_network: Limiter::new(Allowance::per_minute_evenly(config.open_requests_per_minute, AT_ONCE)),
+            in_all: Limiter::new(Allowance::per_second(config.open_requests_per_second)),
+        }
+    }
+
+    fn enter(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), Duration> {
+        self.per_network.take(&network_of(client), now)?;
+        self.in_all.take(&(), now)
+    }
+}
+
+/// Lets a stranger through, or tells them when to come back.
+pub async fn limit(
+    State(app): State<App>,
+    ClientAddress(client): ClientAddress,
+    request: Request,
+    next: Next,
+) -> Response {
+    match app.doors.enter(client, app.gateway.env().now()) {
+        Ok(()) => next.run(request).await,
+        Err(wait) => ApiError::RateLimited(seconds(wait)).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    #[test]
+    fn one_client_is_refused_past_its_limit_and_takes_nothing_from_the_others() {
+        let doors = Doors::new(&ApiConfig {
+            open_requests_per_minute: NonZeroU32::new(2),
+            open_requests_per_second: NonZeroU32::new(4),
+            ..ApiConfig::default()
+        });
+        let client = |number| Some([192, 0, 2, number].into());
+        let passed = (0..100).filter(|_| doors.enter(client(1), NOW).is_ok()).count();
+        assert_eq!(passed, 2);
+        assert_eq!(doors.enter(client(1), NOW), Err(Duration::from_secs(30)));
+        for number in [2, 3] {
+            doors.enter(client(number), NOW).unwrap();
+        }
+        assert_eq!(doors.enter(client(4), NOW), Err(Duration::from_millis(250)), "the limit in all");
+    }
+}
