@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 use utoipa::openapi::{
-    OpenApi, RefOr, Type,
+    Content, OpenApi, RefOr, Type,
     schema::{AdditionalProperties, ArrayItems, Object, Schema, SchemaFormat, SchemaType},
 };
 
@@ -25,9 +25,12 @@ pub fn complete(document: &mut OpenApi) {
     let mut names = Vec::new();
     for item in document.paths.paths.values() {
         let operations = [&item.post, &item.put, &item.patch, &item.delete].into_iter().flatten();
-        let bodies = operations.filter_map(|operation| operation.request_body.as_ref());
+        let bodies = operations.filter_map(|operation| match &operation.request_body {
+            Some(RefOr::T(body)) => Some(body),
+            Some(RefOr::Ref(_)) | None => None,
+        });
         for content in bodies.flat_map(|body| body.content.values()) {
-            if let Some(RefOr::Ref(reference)) = &content.schema {
+            if let RefOr::T(Content { schema: Some(RefOr::Ref(reference)), .. }) = content {
                 names.extend(reference.ref_location.strip_prefix("#/components/schemas/").map(str::to_owned));
             }
         }
