@@ -2,20 +2,23 @@
 
 use std::num::NonZeroU32;
 
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::HeaderValue;
+
+use crate::proxies::TrustedProxies;
 
 /// The settings of the HTTP surface.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
     /// The most bytes that a JSON body may have.
     pub json_body_limit: usize,
+    /// The most bytes of request bodies that are in memory at a time, and again of answers.
+    pub max_body_bytes_in_flight: usize,
     /// How many requests a tenant may make a minute, and at once after a rest; none for no limit, and then no
     /// `RateLimit-*` headers either. The default is far above what two cores can serve: on an installation of one's own
     /// there is nobody to protect from oneself.
     pub requests_per_minute: Option<NonZeroU32>,
-    /// The header in which a reverse proxy of one's own names the client, such as `x-forwarded-for`; its last entry is
-    /// believed. None where clients connect directly: they could write anything into it.
-    pub client_address_header: Option<HeaderName>,
+    /// The reverse proxies whose word on a client's address is believed.
+    pub proxies: TrustedProxies,
     /// The origins of web pages whose scripts may call the API, such as `https://app.example.com`.
     pub cors_origins: Vec<HeaderValue>,
 }
@@ -24,8 +27,9 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             json_body_limit: 1024 * 1024,
+            max_body_bytes_in_flight: 64 * 1024 * 1024,
             requests_per_minute: NonZeroU32::new(6_000_000),
-            client_address_header: None,
+            proxies: TrustedProxies::default(),
             cors_origins: Vec::new(),
         }
     }

@@ -10,6 +10,7 @@ mod fields;
 pub mod once;
 mod path;
 mod query;
+mod receive;
 pub mod rules;
 mod window;
 

@@ -4,23 +4,29 @@
 //! rate limit (`auth`) → typed input (`input`) → a use case of [`waypost_gateway`] → envelope. `router.rs` lists every
 //! route; every endpoint is one file under `v1/`.
 
+mod access_log;
 mod auth;
+mod budget;
 mod config;
 mod envelope;
 mod error;
 mod input;
 mod openapi;
+mod proxies;
 mod rate_limit;
 mod request;
 mod router;
 mod v1;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
+use budget::Budget;
 use waypost_gateway::Gateway;
 
 pub use config::ApiConfig;
 pub use openapi::openapi;
+pub use proxies::TrustedProxies;
+pub use request::TurnedAway;
 pub use router::router;
 
 /// What handlers share.
@@ -29,11 +35,25 @@ pub(crate) struct App {
     gateway: Gateway,
     config: Arc<ApiConfig>,
     limiter: Option<Arc<rate_limit::Limiter>>,
+    /// Request bodies in memory.
+    bodies: Budget,
+    /// Answers in memory.
+    answers: Budget,
+    /// Says once that a proxy seems to be there that nobody trusts.
+    untrusted_proxy: Arc<Once>,
 }
 
 impl App {
     fn new(gateway: Gateway, config: ApiConfig) -> Self {
         let limiter = config.requests_per_minute.map(|limit| Arc::new(rate_limit::Limiter::new(limit)));
-        Self { gateway, config: Arc::new(config), limiter }
+        let bytes = config.max_body_bytes_in_flight;
+        Self {
+            gateway,
+            config: Arc::new(config),
+            limiter,
+            bodies: Budget::new(bytes),
+            answers: Budget::new(bytes),
+            untrusted_proxy: Arc::new(Once::new()),
+        }
     }
 }

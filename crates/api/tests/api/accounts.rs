@@ -1,8 +1,11 @@
-use std::{num::NonZeroU32, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
-use axum::http::{StatusCode, header};
+use axum::{
+    extract::ConnectInfo,
+    http::{StatusCode, header},
+};
 use serde_json::json;
-use waypost_api::ApiConfig;
+use waypost_api::{ApiConfig, TrustedProxies};
 use waypost_gateway::{GatewayConfig, LoginLimits};
 
 use crate::support::{Api, Credential, string};
@@ -131,13 +134,15 @@ async fn guessing_passwords_is_slowed_down_for_known_and_unknown_emails_alike() 
 #[tokio::test]
 async fn guessing_from_one_address_is_slowed_down_where_a_proxy_names_it() {
     let limits = LoginLimits { per_email: None, per_address: NonZeroU32::new(1) };
-    let config = ApiConfig { client_address_header: Some("x-forwarded-for".parse().unwrap()), ..ApiConfig::default() };
+    let proxies = TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], ..TrustedProxies::default() };
+    let config = ApiConfig { proxies, ..ApiConfig::default() };
     let api = Api::with(GatewayConfig { login_limits: limits, ..GatewayConfig::default() }, config).await;
     let login = |number: u32, from: &'static str| {
         let body = json!({ "email": format!("ada{number}@example.com"), "password": "wrong" }).to_string();
         let request = axum::http::Request::post("/api/auth/login")
             .header("content-type", "application/json")
-            .header("x-forwarded-for", from);
+            .header("x-forwarded-for", from)
+            .extension(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 40_000))));
         api.send(request.body(body.into()).unwrap())
     };
     assert_eq!(login(1, "192.0.2.1").await.status, StatusCode::UNAUTHORIZED);

@@ -25,6 +25,7 @@ impl Gateway {
             None => (None, None),
         };
         if !inner.auth.passwords.verify(password, hash).await? {
+            tracing::info!(client.address = client.map(tracing::field::display), "a login failed");
             return Err(REFUSED);
         }
         let user = user.ok_or(REFUSED)?;
