@@ -18,13 +18,16 @@ as_root() {
 }
 
 updated=
-install_packages() { # PACKAGE…: false where they cannot be installed
+update_packages() { # false where they cannot be updated
   have apt-get || return 1
+  [ -z "$updated" ] || return 0
+  as_root apt-get update -qq >/dev/null || return 1
+  updated=yes
+}
+
+install_packages() { # PACKAGE…: false where they cannot be installed
   echo "setup: installing $*"
-  if [ -z "$updated" ]; then
-    as_root apt-get update -qq >/dev/null || return 1
-    updated=yes
-  fi
+  update_packages || return 1
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
@@ -95,6 +98,24 @@ need_python() {
   missing+=("Python 3 with venv and pip (schemathesis, which tries the API's document out): as root, run: apt-get install python3-venv")
 }
 
+need_fail2ban() {
+  have fail2ban-regex && return
+  need python3 "runs fail2ban-regex" python3
+  # Unpacked, not installed: an installed one would start its service and guard this machine's sshd.
+  mkdir -p "$waypost_fail2ban"
+  update_packages || true
+  if ! (cd "$waypost_fail2ban" && apt-get download -qq fail2ban && dpkg -x fail2ban_*.deb .) >/dev/null 2>&1; then
+    missing+=("fail2ban-regex (the test of the filter of the log): as root, run: apt-get install fail2ban")
+    return
+  fi
+  cat >"$waypost_fail2ban/fail2ban-regex" <<'END'
+#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")
+PYTHONPATH=$here/usr/lib/python3/dist-packages exec python3 "$here/usr/bin/fail2ban-regex" "$@"
+END
+  chmod +x "$waypost_fail2ban/fail2ban-regex"
+}
+
 need cc "compiles SQLite and ring" gcc libc6-dev
 need_rust
 if [ "$purpose" = test ]; then
@@ -104,6 +125,7 @@ if [ "$purpose" = test ]; then
   need_postgres
   need_chromium
   need_python
+  need_fail2ban
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

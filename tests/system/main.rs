@@ -4,6 +4,7 @@
 mod api_keys;
 mod auth;
 mod docs;
+mod doors;
 mod faults;
 mod floods;
 mod messages;

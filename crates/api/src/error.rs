@@ -50,7 +50,12 @@ pub(crate) enum ApiError {
     WhatsappUnavailable(String),
     /// The database does not answer or cannot write. The cause is for the log.
     NotReady(String),
+    /// A limit of the server's own is reached for the moment: this one.
+    Busy(&'static str),
 }
+
+/// After how many seconds a client may try again what a busy server turned away.
+const BUSY_SECONDS: u32 = 2;
 
 impl ApiError {
     /// One field's error.
@@ -104,6 +109,11 @@ impl ApiError {
                  again later"
                     .into(),
             ),
+            Self::Busy(limit) => (
+                S::SERVICE_UNAVAILABLE,
+                "NOT_READY",
+                format!("{limit}. Try again in {BUSY_SECONDS} s"),
+            ),
         }
     }
 
@@ -132,6 +142,9 @@ impl IntoResponse for ApiError {
         match &self {
             Self::RateLimited(seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
+            }
+            Self::Busy(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(BUSY_SECONDS));
             }
             Self::Unauthorized(_) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -207,6 +220,7 @@ mod tests {
             ApiError::Internal("disk full".into()),
             ApiError::WhatsappUnavailable("The session is not connected".into()),
             ApiError::NotReady("connection refused".into()),
+            ApiError::Busy("Too many bodies are on their way"),
         ]
         .iter()
         .map(|error| (error.parts().0.as_u16(), error.envelope(Uuid::nil())))

@@ -14,6 +14,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode, header},
+    response::Response,
 };
 use secrecy::SecretBox;
 use serde_json::{Value, json};
@@ -106,9 +107,13 @@ impl Api {
         Self { router: waypost_api::router(gateway, api), store, clock, accounts: AtomicU32::new(0), _folder: folder }
     }
 
+    /// The answer as it goes to the server, its body still to be read.
+    pub async fn answer(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.answer(request).await.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
         Answer { status: parts.status, headers: parts.headers, body }
     }

@@ -7,17 +7,26 @@ pub mod values;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+    time::Duration,
+};
 
 use axum::http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 use secrecy::SecretString;
-use waypost_api::ApiConfig;
+use waypost_api::{ApiConfig, TrustedProxies};
 use waypost_domain::Pacing;
 use waypost_engine::sandbox::SandboxDelays;
 use waypost_engine_whatsapp::WhatsappConfig;
 use waypost_gateway::{CheckNumbers, GatewayConfig, LoginLimits, LookupLimits, RegistrationLimits, RegistrationOpen};
 
 use layers::{ConfigError, Layers};
+
+/// The least room for bodies, in bytes: a quarter of it, which is a tenant's share, is the longest body.
+const LEAST_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// Everything an operator can set, read and checked.
 #[derive(Debug, Clone)]
@@ -26,6 +35,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// HTTP connections at a time.
     pub max_connections: usize,
+    /// HTTP connections at a time from one address, where there is a limit.
+    pub max_connections_per_address: Option<usize>,
     /// How long requests may take to finish at shutdown.
     pub shutdown_grace: Duration,
     /// The data folder.
@@ -84,6 +95,10 @@ impl Config {
         Ok(Self {
             listen: layers.get("listen", address)?,
             max_connections: layers.get("max_connections", |text| values::number(text, 1, 1_000_000))?,
+            max_connections_per_address: Some(
+                layers.get("max_connections_per_address", |text| values::number(text, 0, 1_000_000))?,
+            )
+            .filter(|most| *most > 0),
             shutdown_grace: layers.get("shutdown_grace", values::duration)?,
             data_dir: layers.get("data_dir", path)?,
             database_url: layers.get_set("database_url", database_url)?,
@@ -125,7 +140,9 @@ impl Config {
                 requests_per_minute: limit(layers, "rate_limit_per_minute")?,
                 open_requests_per_minute: limit(layers, "open_requests_per_minute")?,
                 open_requests_per_second: limit(layers, "open_requests_per_second")?,
-                client_address_header: layers.get_set("client_address_header", header_name)?,
+                max_body_bytes_in_flight: layers
+                    .get("max_body_bytes_in_flight", |text| values::number(text, LEAST_BODY_BYTES, usize::MAX))?,
+                proxies: proxies(layers)?,
                 docs: layers.get("docs", values::boolean)?,
                 cors_origins: layers.get_set("cors_origins", origins)?.unwrap_or_default(),
                 ..ApiConfig::default()
@@ -239,7 +256,31 @@ fn operator_token(text: &str) -> Result<SecretString, String> {
     strong.then(|| SecretString::from(text)).ok_or_else(|| "must be 32 visible characters at least".to_owned())
 }
 
-fn header_name(text: &str) -> Result<HeaderName, String> {
+fn proxies(layers: &Layers) -> Result<TrustedProxies, ConfigError> {
+    Ok(TrustedProxies {
+        networks: layers.get_set("trusted_proxies", networks)?.unwrap_or_default(),
+        header: layers.get("trusted_proxy_header", proxy_header)?,
+        hops: layers.get("trusted_proxy_hops", |text| values::number(text, 1, 16))?,
+    })
+}
+
+/// Reads addresses and networks with commas between them.
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let network = |text: &str| {
+        let address = || text.parse().ok().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+        text.parse().ok().or_else(address)
+    };
+    let networks: Option<_> = text.split(',').map(str::trim).map(network).collect();
+    networks
+        .ok_or_else(|| "must be addresses or networks with commas between them, such as 127.0.0.1,10.0.0.0/8".into())
+}
+
+fn proxy_header(text: &str) -> Result<HeaderName, String> {
+    if text.eq_ignore_ascii_case("forwarded") {
+        return Err(
+            "must be a header with bare addresses, such as x-forwarded-for: Forwarded (RFC 7239) is not read".into()
+        );
+    }
     text.parse().map_err(|_| "must be the name of an HTTP header, such as x-forwarded-for".to_owned())
 }
 

@@ -66,7 +66,9 @@ fn without_any_setting_the_defaults_of_the_contract_hold() {
     assert_eq!(config.api.requests_per_minute, ApiConfig::default().requests_per_minute);
     assert_eq!(config.api.open_requests_per_minute, ApiConfig::default().open_requests_per_minute);
     assert_eq!(config.api.open_requests_per_second, ApiConfig::default().open_requests_per_second);
-    assert_eq!(config.api.client_address_header, None);
+    assert_eq!(config.api.proxies, TrustedProxies::default());
+    assert_eq!(config.api.max_body_bytes_in_flight, ApiConfig::default().max_body_bytes_in_flight);
+    assert_eq!(config.max_connections_per_address, Some(256));
     assert!(config.api.cors_origins.is_empty());
 }
 
@@ -109,7 +111,11 @@ fn an_empty_value_counts_as_none() {
 #[case("WAYPOST_MASTER_KEY", "hunter2", "32 bytes in base64 or hex")]
 #[case("WAYPOST_WHATSAPP_VERSION", "new", "three numbers")]
 #[case("WAYPOST_CORS_ORIGINS", "https://a.example, b.example", "web origins")]
-#[case("WAYPOST_CLIENT_ADDRESS_HEADER", "two words", "name of an HTTP header")]
+#[case("WAYPOST_TRUSTED_PROXIES", "10.0.0.0/8, nginx", "addresses or networks")]
+#[case("WAYPOST_TRUSTED_PROXY_HEADER", "two words", "name of an HTTP header")]
+#[case("WAYPOST_TRUSTED_PROXY_HEADER", "Forwarded", "RFC 7239")]
+#[case("WAYPOST_TRUSTED_PROXY_HOPS", "0", "from 1 to 16")]
+#[case("WAYPOST_MAX_BODY_BYTES_IN_FLIGHT", "1048576", "from 4194304")]
 #[case("WAYPOST_PACING", "fast", "gentle or off")]
 #[case("WAYPOST_PACING_PER_MINUTE", "-1", "from 0 to 10000000")]
 #[case("WAYPOST_PACING_JITTER", "1h", "600 s at most")]
@@ -151,6 +157,22 @@ fn an_unknown_name_in_the_environment_is_warned_of() {
 fn a_file_that_makes_no_sense_is_refused(#[case] toml: &str, #[case] says: &str) {
     let refusal = Written::default().file(toml).refusal();
     assert!(refusal.contains(says), "{refusal}");
+}
+
+#[test]
+fn proxies_are_named_by_address_or_by_network() {
+    let config = Written::default().env("WAYPOST_TRUSTED_PROXIES", "127.0.0.1, ::1,10.0.0.0/8").config().unwrap();
+    let trusts = |address: &str| config.api.proxies.trusts(address.parse().unwrap());
+    assert!(["127.0.0.1", "::1", "10.9.8.7", "::ffff:10.9.8.7"].into_iter().all(trusts));
+    assert!(!["127.0.0.2", "::2", "11.0.0.1"].into_iter().any(trusts));
+}
+
+#[rstest]
+#[case(Written::default().env("WAYPOST_CLIENT_ADDRESS_HEADER", "x-real-ip"))]
+#[case(Written::default().file("client_address_header = \"x-real-ip\""))]
+fn the_setting_that_believed_every_client_is_refused_with_those_that_took_its_place(#[case] written: Written) {
+    let refusal = written.refusal();
+    assert!(refusal.contains("trusted_proxies") && refusal.contains("trusted_proxy_header"), "{refusal}");
 }
 
 #[test]
