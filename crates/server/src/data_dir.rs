@@ -6,8 +6,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use waypost_store::files::{FileError, check_folder, check_own};
+
 /// The file that is locked while a process uses the folder.
 const LOCK: &str = "waypost.lock";
+
+/// The file of the master key.
+pub const MASTER_KEY: &str = "master.key";
+
+/// The file of the token key.
+pub const TOKEN_KEY: &str = "token.key";
+
+/// The SQLite database.
+pub const DATABASE: &str = "waypost.db";
+
+/// What SQLite keeps beside the database, and the lock on it.
+const BESIDE_DATABASE: [&str; 4] = ["-wal", "-shm", "-journal", ".lock"];
 
 /// Why the data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +36,9 @@ pub enum DataDirError {
         /// What the system said.
         why: std::io::Error,
     },
+    /// Files in it, or the folder itself, are not this user's.
+    #[error(transparent)]
+    NotOurs(#[from] FileError),
     /// Another process uses it.
     #[error(
         "another waypost uses the data folder {path}. Stop it first, or give this one another folder with WAYPOST_DATA_DIR"
@@ -48,6 +65,11 @@ impl DataDir {
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))?;
         let path = path.canonicalize().map_err(failed("find", path))?;
+        // Before anything is made or opened: a message that names every file at once is mended at once.
+        check_folder(&path)?;
+        let of_database = BESIDE_DATABASE.map(|end| format!("{DATABASE}{end}"));
+        let ours = [LOCK, MASTER_KEY, TOKEN_KEY, DATABASE].into_iter().chain(of_database.iter().map(String::as_str));
+        check_own(&ours.map(|name| path.join(name)).collect::<Vec<_>>())?;
         warn_if_others_may_read(&path);
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new()
@@ -62,13 +84,6 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse { path }),
             Err(TryLockError::Error(why)) => Err(DataDirError::Io { what: "lock", path: lock_path, why }),
         }
-    }
-
-    /// The path of a file in the folder, absolute; where it is not there, it is made, empty and for the owner alone.
-    pub fn own_file(&self, name: &str) -> Result<PathBuf, DataDirError> {
-        let path = self.join(name);
-        let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        made.map(|_| path.clone()).map_err(|why| DataDirError::Io { what: "open", path, why })
     }
 
     /// The path of a file in the folder, absolute.
