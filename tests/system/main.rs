@@ -6,6 +6,7 @@ mod auth;
 mod docs;
 mod faults;
 mod messages;
+mod start;
 mod tenants;
 mod whatsapp;
 #[cfg(feature = "wire-sim")]
