@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use waypost_store::files::{FileError, check_folder, check_own};
+use waypost_store::files::{FileError, check_folder, check_own, check_owner};
 
 /// The file that is locked while a process uses the folder.
 const LOCK: &str = "waypost.lock";
@@ -65,11 +65,13 @@ impl DataDir {
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))?;
         let path = path.canonicalize().map_err(failed("find", path))?;
-        // Before anything is made or opened: a message that names every file at once is mended at once.
         check_folder(&path)?;
+        // All at once, so that they are mended at once. A key is only read.
         let of_database = BESIDE_DATABASE.map(|end| format!("{DATABASE}{end}"));
-        let ours = [LOCK, MASTER_KEY, TOKEN_KEY, DATABASE].into_iter().chain(of_database.iter().map(String::as_str));
-        check_own(&ours.map(|name| path.join(name)).collect::<Vec<_>>())?;
+        let written = [LOCK, DATABASE].into_iter().chain(of_database.iter().map(String::as_str));
+        let written: Vec<PathBuf> = written.map(|name| path.join(name)).collect();
+        check_owner(&[written.as_slice(), &[path.join(MASTER_KEY), path.join(TOKEN_KEY)]].concat())?;
+        check_own(&written)?;
         warn_if_others_may_read(&path);
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new()

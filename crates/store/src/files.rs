@@ -97,20 +97,32 @@ fn quoted(paths: &[PathBuf]) -> String {
     })
 }
 
+/// Sees that each of `paths` that is there belongs to this process's user.
+///
+/// # Errors
+/// [`FileError::Foreign`].
+pub fn check_owner(paths: &[PathBuf]) -> Result<(), FileError> {
+    let us = rustix::process::geteuid().as_raw();
+    let owner = |path: &PathBuf| std::fs::metadata(path).ok().map(|found| found.uid()).filter(|owner| *owner != us);
+    let foreign: Vec<(&PathBuf, u32)> = paths.iter().filter_map(|path| Some((path, owner(path)?))).collect();
+    match foreign.first() {
+        None => Ok(()),
+        Some((_, owner)) => {
+            let paths = foreign.iter().map(|(path, _)| (*path).clone()).collect();
+            Err(FileError::Foreign { paths, owner: *owner, us })
+        }
+    }
+}
+
 /// Sees that each of `paths` that is there belongs to this process's user and can be written.
 ///
 /// # Errors
 /// [`FileError::Foreign`] and [`FileError::Closed`].
 pub fn check_own(paths: &[PathBuf]) -> Result<(), FileError> {
+    check_owner(paths)?;
     let us = rustix::process::geteuid().as_raw();
-    let there = |path: &PathBuf| std::fs::metadata(path).ok().map(|metadata| (path.clone(), metadata.uid()));
-    let there: Vec<(PathBuf, u32)> = paths.iter().filter_map(there).collect();
-    let foreign: Vec<&(PathBuf, u32)> = there.iter().filter(|(_, owner)| *owner != us).collect();
-    if let Some((_, owner)) = foreign.first() {
-        let paths = foreign.iter().map(|(path, _)| path.clone()).collect();
-        return Err(FileError::Foreign { paths, owner: *owner, us });
-    }
-    there.iter().try_for_each(|(path, owner)| check_writable(path, *owner, Access::READ_OK | Access::WRITE_OK))
+    let there = paths.iter().filter(|path| path.exists());
+    there.into_iter().try_for_each(|path| check_writable(path, us, Access::READ_OK | Access::WRITE_OK))
 }
 
 /// Sees that files can be made in `folder`, whoever owns it: a volume is often its group's.

@@ -75,7 +75,8 @@ async fn a_process_whose_lock_went_to_another_stops_with_a_word() -> Result<()> 
     let (raw, other) = (Connection::connect(&url).await?, Connection::connect(&url).await?);
     let in_line = tokio::spawn(async move {
         let lock = "SELECT pg_advisory_lock((9297680::bigint << 32) | current_schema()::regnamespace::oid::bigint)";
-        other.execute_unprepared(lock).await.map(|_| other)
+        other.execute_unprepared(lock).await?;
+        Ok::<_, sea_orm::DbErr>(other)
     });
     let waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid::bigint = 9297680 \
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
