@@ -2,7 +2,8 @@
 # Installs what a target of the Makefile needs, as far as this user may, and says plainly what is missing where not.
 #
 #   scripts/setup.sh run     a C compiler and Rust
-#   scripts/setup.sh test    those, and Node.js, Python, PostgreSQL, Chromium and the small tools that the tests call
+#   scripts/setup.sh test    those, and Node.js, Python, PostgreSQL, PgBouncer, Chromium and the small tools that the
+#                             tests call
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/path.sh
@@ -86,6 +87,13 @@ need_postgres() {
   missing+=("PostgreSQL (every test of the database runs on it too): as root, run: apt-get install postgresql; or set WAYPOST_TEST_POSTGRES to the URL of one that may create databases")
 }
 
+need_pgbouncer() {
+  # Debian keeps it where only root looks.
+  if have pgbouncer || [ -x /usr/sbin/pgbouncer ]; then return; fi
+  install_packages pgbouncer && return
+  missing+=("PgBouncer (the tests of poolers): as root, run: apt-get install pgbouncer")
+}
+
 need_chromium() {
   if [ "${WAYPOST_SKIP_BROWSER:-}" = 1 ] || have chromium || have google-chrome; then return; fi
   install_packages chromium && return
@@ -123,6 +131,7 @@ if [ "$purpose" = test ]; then
   need jq "runs the README's example" jq
   need_node
   need_postgres
+  need_pgbouncer
   need_chromium
   need_python
   need_fail2ban

@@ -8,6 +8,7 @@ mod doors;
 mod faults;
 mod floods;
 mod messages;
+mod start;
 mod tenants;
 mod whatsapp;
 #[cfg(feature = "wire-sim")]

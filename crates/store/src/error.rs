@@ -32,6 +32,16 @@ impl StoreError {
     pub(crate) fn closed() -> Self {
         Self::Unavailable("the store is closed".to_owned())
     }
+
+    /// What is to be written while the lock on the database is away, or another process's.
+    pub(crate) fn not_ours() -> Self {
+        Self::Unavailable("the lock that makes the database this process's own is not held".to_owned())
+    }
+
+    /// There is no connection.
+    pub(crate) fn connecting(error: sqlx::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }
 
 impl From<DbErr> for StoreError {

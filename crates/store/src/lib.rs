@@ -6,9 +6,12 @@
 mod accounts;
 mod api_keys;
 mod cipher;
+mod claim;
 mod database;
 mod error;
 mod events;
+pub mod files;
+mod hold;
 mod keys;
 mod messages;
 mod migrations;
@@ -16,22 +19,25 @@ mod number_checks;
 mod pacing;
 mod page;
 mod people;
+mod probe;
 mod sessions;
 mod settings;
 mod sql;
+mod url;
 mod writer;
 
 use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
-use secrecy::SecretString;
 use waypost_domain::Env;
 
-use crate::{cipher::Cipher, sql::Sql, writer::Writer};
+use crate::{cipher::Cipher, claim::Holding, database::Connections, sql::Sql, writer::Writer};
 
 pub use accounts::{AccountOutcome, NewAccount, RefreshToken, Rotation, StoredPassword};
 pub use api_keys::{ApiKeyHash, NewApiKey};
+pub use claim::{Claim, ClaimError};
 pub use error::StoreError;
+pub use hold::Loss;
 pub use keys::{KeyEntry, KeyKind, KeyStore};
 pub use messages::{
     AcceptOutcome, DueMessages, Evidence, EvidenceOutcome, ExpiredMessage, ExpiryTimes, InboundOutcome, MessageFilter,
@@ -41,13 +47,15 @@ pub use number_checks::NumberCheck;
 pub use pacing::{SessionSettings, Spent};
 pub use page::{Page, PageRequest};
 pub use people::Person;
+pub use probe::ProbeError;
 pub use sessions::{NewSession, SessionChange};
+pub use url::{DatabaseUrl, UrlError};
 
 /// Where the data is and how it is protected.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
-    /// `sqlite://path` or `postgres://…`.
-    pub database_url: SecretString,
+    /// Where it is.
+    pub database_url: DatabaseUrl,
     /// 32 bytes under which Signal keys and other secrets are encrypted at rest.
     pub master_key: MasterKey,
     /// Connections for reading (SQLite) or in all (PostgreSQL).
@@ -90,21 +98,49 @@ struct Inner {
     writer: Writer,
     cipher: Cipher,
     env: Env,
+    holding: Holding,
 }
 
 impl Store {
-    /// Opens the database, bringing its tables up to date first. Several processes may do so at once.
+    /// Opens the database, bringing its tables up to date first. Several processes may do so at once; one that is to
+    /// act on what it reads has a [`Claim`] first.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] in `meta` where the master key is not the one that the database was made with.
+    /// [`StoreError::Corrupt`] in `meta` if the master key is not the one that the database was made with.
     pub async fn open(config: &StoreConfig, env: Env) -> Result<Self, StoreError> {
         let connections = database::connect(config).await?;
+        Self::start(connections, Holding::default(), &config.master_key, env).await
+    }
+
+    /// Opens a database that this process has for itself.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_claimed(claim: Claim, master_key: &MasterKey, env: Env) -> Result<Self, StoreError> {
+        Self::start(claim.connections, claim.holding, master_key, env).await
+    }
+
+    async fn start(
+        connections: Connections,
+        holding: Holding,
+        master_key: &MasterKey,
+        env: Env,
+    ) -> Result<Self, StoreError> {
+        if !holding.may_write() {
+            return Err(StoreError::not_ours());
+        }
         migrations::run(&connections.write).await?;
-        let cipher = Cipher::new(&config.master_key, env.clone());
-        let writer = Writer::start(connections.write.clone(), env.clone());
+        let cipher = Cipher::new(master_key, env.clone());
+        let writer = Writer::start(connections.write.clone(), env.clone(), holding.clone());
         check_master_key(&writer, &cipher).await?;
-        let inner = Inner { read: Sql(connections.read), write: connections.write, writer, cipher, env };
+        let inner = Inner { read: Sql(connections.read), write: connections.write, writer, cipher, env, holding };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Waits until another process has the database. From then on nothing that is written here is kept; the process is
+    /// to stop. Never ends for a store without a [`Claim`], nor on SQLite, whose lock cannot be lost.
+    pub async fn lost(&self) -> Loss {
+        self.inner.holding.lost().await
     }
 
     /// Whether the database answers.
@@ -140,9 +176,12 @@ impl Store {
     }
 }
 
+/// The name of the sealed value in `meta`.
+const MASTER_KEY_CHECK: &str = "master_key_check";
+
 /// The first process to open a database leaves a sealed value in it; whoever opens it later must be able to read that.
 async fn check_master_key(writer: &Writer, cipher: &Cipher) -> Result<(), StoreError> {
-    const NAME: &str = "master_key_check";
+    const NAME: &str = MASTER_KEY_CHECK;
     let sealed = cipher.seal(NAME.as_bytes(), &[]);
     let stored: Vec<u8> = writer
         .change(sealed, |tx, sealed| {

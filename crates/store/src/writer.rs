@@ -14,6 +14,8 @@
 //! * **One writer at a time.** On SQLite by nature; on PostgreSQL an advisory lock, held for the transaction, keeps the
 //!   writers of several processes apart. So the order of `seq` is the order of commits on both, and a reader that
 //!   follows a cursor misses nothing.
+//! * **One process.** Where this process claimed the database, nothing is written on a connection without its lock
+//!   ([`crate::claim`]).
 //!
 //! A caller that stops waiting (drops the future) before its turn takes its request back.
 
@@ -32,7 +34,7 @@ use waypost_domain::Env;
 
 pub(crate) use request::{Pending, Request};
 
-use crate::{StoreError, sql::Sql};
+use crate::{StoreError, claim::Holding, sql::Sql};
 
 /// Requests that may wait; past it a caller waits for a place.
 const QUEUE: usize = 4096;
@@ -67,9 +69,9 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the task. It ends when the last handle is dropped or [`Self::close`] is called, after what waits then.
-    pub fn start(connection: DatabaseConnection, env: Env) -> Self {
+    pub fn start(connection: DatabaseConnection, env: Env, holding: Holding) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
-        tokio::spawn(Task { connection, env, requests }.run());
+        tokio::spawn(Task { connection, env, holding, requests }.run());
         Self { queue }
     }
 
@@ -105,6 +107,7 @@ impl Writer {
 struct Task {
     connection: DatabaseConnection,
     env: Env,
+    holding: Holding,
     requests: mpsc::Receiver<Request>,
 }
 
@@ -195,6 +198,10 @@ impl Task {
             ..TransactionOptions::default()
         };
         let tx = self.connection.begin_with_options(immediate).await?;
+        // Now that there is a connection: it took the lock when it was made, or did not get it.
+        if !self.holding.may_write() {
+            return Err(StoreError::not_ours());
+        }
         if tx.get_database_backend() == DbBackend::Postgres {
             tx.execute_unprepared(ADVISORY_LOCK).await?;
         }

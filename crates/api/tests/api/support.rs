@@ -93,7 +93,7 @@ impl Api {
         let clock = ManualClock::at(START);
         let env = Env::new(clock.clone(), SystemEntropy);
         let config = StoreConfig {
-            database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).into(),
+            database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).parse().unwrap(),
             master_key: MasterKey::new([7; 32]),
             max_connections: 2,
         };

@@ -45,6 +45,8 @@ pub fn run(given: &Given) -> anyhow::Result<()> {
              first and false close it"
         );
     }
+    // What was written holds secrets in the clear.
+    drop(layers);
     // Two providers in one process would be a panic at the first TLS connection: this is the only one that is linked.
     let installed = rustls::crypto::ring::default_provider().install_default();
     installed.map_err(|_| anyhow::anyhow!("a TLS provider was installed before ours"))?;
@@ -76,7 +78,11 @@ async fn serve(config: &Config, started: Instant) -> anyhow::Result<()> {
     // Whoever started the server may have closed its output.
     let _ = writeln!(std::io::stdout(), "{line}");
 
-    http::serve(listener, router, limits, stop).await;
+    tokio::select! {
+        () = http::serve(listener, router, limits, stop) => {}
+        // Nothing more can be written, and what is not written is a row that the other process goes on from.
+        loss = store.lost() => return Err(anyhow::Error::new(loss).context("stopped at once, without another word to the database")),
+    }
     tracing::info!("stopping: no more requests; the sessions disconnect");
     stop_loops.cancel();
     loops.stopped().await;

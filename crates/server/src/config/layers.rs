@@ -11,13 +11,19 @@ use waypost_domain::spelling::nearest;
 
 use super::settings::{GONE, SETTINGS, Setting, WHATSAPP_URL, setting};
 
-/// A value as it was written, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A value as it was written, and where. Shows no value: it may be a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Value {
     /// What was written.
     pub text: String,
     /// Where.
     pub source: Source,
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Value(… from {})", self.source)
+    }
 }
 
 /// Where a value was written.
@@ -95,6 +101,12 @@ pub enum ConfigError {
         /// What to set now.
         instead: &'static str,
     },
+    /// A variable is no text.
+    #[error("{name} in the environment is not valid UTF-8")]
+    NotText {
+        /// Its name.
+        name: String,
+    },
     /// A value is wrong.
     #[error("{key} (from {from}) {why}")]
     Invalid {
@@ -152,7 +164,14 @@ impl Layers {
                 |(text, source)| Value { text, source },
             )
         };
-        let values = SETTINGS.iter().map(|setting| (setting.key, value(setting))).collect();
+        let checked = |setting: &Setting| {
+            let value = value(setting);
+            match super::values::as_typed(&value.text) {
+                Ok(()) => Ok((setting.key, value)),
+                Err(why) => Err(ConfigError::Invalid { key: setting.key, from: value.source, why: why.to_owned() }),
+            }
+        };
+        let values = SETTINGS.iter().map(checked).collect::<Result<_, _>>()?;
         Ok(Self { values, warnings: unknown_names(environment) })
     }
 

@@ -22,6 +22,7 @@ use waypost_domain::Pacing;
 use waypost_engine::sandbox::SandboxDelays;
 use waypost_engine_whatsapp::WhatsappConfig;
 use waypost_gateway::{CheckNumbers, GatewayConfig, LoginLimits, LookupLimits, RegistrationLimits, RegistrationOpen};
+use waypost_store::DatabaseUrl;
 
 use layers::{ConfigError, Layers};
 
@@ -41,8 +42,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// The data folder.
     pub data_dir: PathBuf,
-    /// The database, where it is not the one in the data folder.
-    pub database_url: Option<SecretString>,
+    /// The database, if it is not the one in the data folder.
+    pub database_url: Option<DatabaseUrl>,
     /// Connections to the database.
     pub database_max_connections: u32,
     /// The key that encrypts secrets at rest.
@@ -101,7 +102,7 @@ impl Config {
             .filter(|most| *most > 0),
             shutdown_grace: layers.get("shutdown_grace", values::duration)?,
             data_dir: layers.get("data_dir", path)?,
-            database_url: layers.get_set("database_url", database_url)?,
+            database_url: database_url(layers)?,
             database_max_connections: count("database_max_connections", 1, 1_000)?,
             master_key: key_source(layers, "master_key", "master_key_file")?,
             token_key: key_source(layers, "token_key", "token_key_file")?,
@@ -244,10 +245,18 @@ fn path(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
 
-fn database_url(text: &str) -> Result<SecretString, String> {
-    let known = ["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
-    let url = known.then(|| SecretString::from(text));
-    url.ok_or_else(|| "must start with sqlite:// or postgres://".to_owned())
+/// The database that is named. Whether its server must prove who it is, is said here too.
+fn database_url(layers: &Layers) -> Result<Option<DatabaseUrl>, ConfigError> {
+    let verified = layers.get("database_require_verified_tls", values::boolean)?;
+    layers.get_set("database_url", |text| {
+        let url: DatabaseUrl = text.parse().map_err(|why: waypost_store::UrlError| why.to_string())?;
+        if verified && url.is_unverified() {
+            let why = "names a server on another machine and does not verify its certificate, which \
+                       database_require_verified_tls forbids: add ?sslmode=verify-full (and sslrootcert=PATH)";
+            return Err(why.to_owned());
+        }
+        Ok(url)
+    })
 }
 
 fn operator_token(text: &str) -> Result<SecretString, String> {
@@ -285,12 +294,19 @@ fn proxy_header(text: &str) -> Result<HeaderName, String> {
 }
 
 fn origins(text: &str) -> Result<Vec<HeaderValue>, String> {
-    let origin = |text: &str| {
-        let is_one = text.starts_with("http://") || text.starts_with("https://");
-        text.trim_end_matches('/').parse().ok().filter(|_| is_one)
-    };
-    let origins: Option<_> = text.split(',').map(str::trim).map(origin).collect();
-    origins.ok_or_else(|| "must be web origins with commas between them, such as https://app.example.com".to_owned())
+    let origins: Option<_> = text.split(',').map(|text| origin(text.trim())).collect();
+    origins.ok_or_else(|| {
+        "must be web origins with commas between them, without a path, such as https://app.example.com".to_owned()
+    })
+}
+
+/// An origin as a browser sends it (RFC 6454, 6.2): in small letters and without a path. Others would never match.
+fn origin(text: &str) -> Option<HeaderValue> {
+    let text = text.strip_suffix('/').unwrap_or(text).to_lowercase();
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let is_host =
+        !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', '\\']) && !host.contains(char::is_whitespace);
+    is_host.then(|| text.parse().ok()).flatten()
 }
 
 fn key_source(layers: &Layers, key: &'static str, file: &'static str) -> Result<KeySource, ConfigError> {

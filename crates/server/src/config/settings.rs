@@ -72,6 +72,12 @@ pub const SETTINGS: &[Setting] = &[
     plain("shutdown_grace", "DURATION", "10s", "How long requests may take to finish at shutdown"),
     plain("data_dir", "PATH", "./data", "Folder for the database, the keys and the lock file"),
     secret("database_url", "URL", "sqlite://PATH or postgres://…; unset: waypost.db in the data folder"),
+    plain(
+        "database_require_verified_tls",
+        "BOOLEAN",
+        "false",
+        "Refuse a PostgreSQL server on another machine whose certificate is not verified (sslmode=verify-full)",
+    ),
     plain("database_max_connections", "NUMBER", "8", "Connections for reading (SQLite) or in all (PostgreSQL)"),
     secret("master_key", "KEY", "Key that encrypts secrets at rest, 32 bytes in base64 or hex; unset: kept in a file"),
     plain(

@@ -8,6 +8,25 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
+/// Refuses what a value only has by accident: the end of a line from a file made on Windows, quotes that nobody took
+/// off. A folder named `data\r` would be made, empty, with a new master key.
+pub fn as_typed(text: &str) -> Result<(), &'static str> {
+    if text.chars().any(char::is_control) {
+        return Err(
+            "contains a control character, such as the carriage return that ends lines on Windows: take it away",
+        );
+    }
+    if ['"', '\''].iter().any(|quote| text.len() > 1 && text.starts_with(*quote) && text.ends_with(*quote)) {
+        return Err(
+            "has quotes around it, which are then part of the value (docker --env-file keeps them): take them away",
+        );
+    }
+    if text.trim() != text {
+        return Err("begins or ends with a blank: take it away");
+    }
+    Ok(())
+}
+
 /// Reads `true` or `false`.
 pub fn boolean(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "must be true or false".to_owned())
@@ -82,6 +101,16 @@ pub fn version(text: &str) -> Result<(u32, u32, u32), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_is_what_somebody_meant_to_type() {
+        for text in ["", "./data", "https://a.example, https://b.example", "it's", "\"", "\"a\" and 'b'"] {
+            assert_eq!(as_typed(text), Ok(()), "{text}");
+        }
+        for text in ["./data\r", "a\nb", "\u{85}", "\"./data\"", "'x'", "\"\"", " x", "x\u{a0}", " "] {
+            assert!(as_typed(text).is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn durations_carry_their_unit() {

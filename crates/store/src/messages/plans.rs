@@ -9,7 +9,7 @@ use crate::{MasterKey, Store, StoreConfig};
 async fn every_statement_of_the_hot_path_goes_by_an_index() {
     let folder = tempfile::tempdir().unwrap();
     let config = StoreConfig {
-        database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).into(),
+        database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).parse().unwrap(),
         master_key: MasterKey::new([42; 32]),
         max_connections: 1,
     };

@@ -8,6 +8,7 @@ mod support;
 
 mod accounts;
 mod api_keys;
+mod claim;
 mod claims;
 mod events;
 mod evidence;
