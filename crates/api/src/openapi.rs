@@ -29,6 +29,7 @@ pub use errors::{
 
 pub use file::File;
 pub use pages::pages;
+pub use requests::SINCE_1970;
 
 use crate::{
     App,

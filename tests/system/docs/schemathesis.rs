@@ -26,11 +26,18 @@ async fn schemathesis_finds_nothing_in_the_whole_document() -> Result<()> {
         .talking_to(&simulator)
         .with("WAYPOST_OPERATOR_TOKEN", OPERATOR)
         .with("WAYPOST_RATE_LIMIT_PER_MINUTE", "0")
+        .with("WAYPOST_REGISTRATIONS_PER_HOUR", "0")
+        .with("WAYPOST_REGISTRATIONS_PER_HOUR_IN_ALL", "0")
+        .with("WAYPOST_OPEN_REQUESTS_PER_MINUTE", "0")
+        .with("WAYPOST_OPEN_REQUESTS_PER_SECOND", "0")
+        .with("WAYPOST_LOGIN_FAILURES_PER_MINUTE", "0")
+        .with("WAYPOST_LOGIN_FAILURES_PER_EMAIL", "0")
+        .with("WAYPOST_REFUSED_CREDENTIALS_PER_MINUTE", "0")
         .with("WAYPOST_SANDBOX_FAST", "true");
     let server = Waypost::start(setup).await?;
     let ada = server.register("ada").await?;
     let session = ada.sandbox().await;
-    ada.send_text(&session, "919876543210", "hello").await;
+    let message = ada.send_text(&session, "919876543210", "hello").await;
     let login = json!({"email": ada.email, "password": Tenant::PASSWORD});
     let second = server.client().post("/api/auth/login", &login).await.data();
     let second = second["accessToken"].as_str().context("a token")?;
@@ -50,6 +57,7 @@ async fn schemathesis_finds_nothing_in_the_whole_document() -> Result<()> {
         ("KEY", key.as_str()),
         ("OPERATOR", OPERATOR),
         ("SESSION", session.as_str()),
+        ("MESSAGE", message.as_str()),
     ]);
     let output = tokio::time::timeout(PATIENCE, command.output()).await;
     let output = output.context("schemathesis does not end")??;

@@ -83,7 +83,11 @@ pub fn boolean(value: Value) -> Result<bool, String> {
 pub fn integer(range: RangeInclusive<u32>) -> impl FnOnce(Value) -> Result<u32, String> {
     move |value| {
         let number = match &value {
-            Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+            // JSON has one kind of numbers: 20.0 is 20.
+            Value::Number(number) => {
+                let digits = number.to_string();
+                digits.strip_suffix(".0").unwrap_or(&digits).parse().ok()
+            }
             Value::String(digits) => digits.parse().ok(),
             _ => None,
         };
@@ -261,7 +265,9 @@ mod tests {
     #[case(json!(100), Some(100))]
     #[case(json!("0"), None)]
     #[case(json!(101), None)]
+    #[case(json!(7.0), Some(7))]
     #[case(json!(1.5), None)]
+    #[case(json!(-1.0), None)]
     #[case(json!("-1"), None)]
     #[case(json!("99999999999999999999"), None)]
     #[case(json!(true), None)]

@@ -6,7 +6,7 @@
 use serde_json::Value;
 use utoipa::openapi::{
     Content, OpenApi, RefOr, Type,
-    schema::{AdditionalProperties, ArrayItems, Object, Schema, SchemaFormat, SchemaType},
+    schema::{AdditionalProperties, ArrayItems, KnownFormat, Object, Schema, SchemaFormat, SchemaType},
 };
 
 /// The pattern by which a field says that it wants something to see.
@@ -19,6 +19,9 @@ const SHOWS_NOTHING: &str = "\\u0000-\\u0020\\u007f-\\u00a0\\u00ad\\u034f\\u061c
 
 /// Any text but NUL, which no text may have.
 const NO_NUL: &str = r"^[^\u0000]*$";
+
+/// Times begin in 1970.
+pub const SINCE_1970: &str = "^(19[7-9]|[2-9][0-9]{2})[0-9]-";
 
 /// Completes the schemas of all requests.
 pub fn complete(document: &mut OpenApi) {
@@ -95,14 +98,15 @@ fn text(object: &mut Object) {
         SchemaType::Array(types) => types.contains(&Type::String),
         SchemaType::AnyValue => false,
     };
-    let has_form = match &object.format {
-        Some(SchemaFormat::KnownFormat(format)) => *format != utoipa::openapi::KnownFormat::Password,
-        Some(SchemaFormat::Custom(_)) => true,
-        None => object.enum_values.is_some(),
+    let pattern = match (object.pattern.as_deref(), &object.format) {
+        (Some(SOMETHING_TO_SEE), _) => format!("^[^\\u0000]*[^{SHOWS_NOTHING}][^\\u0000]*$"),
+        (None, Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))) => SINCE_1970.to_owned(),
+        (None, None | Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+            if is_text && object.enum_values.is_none() =>
+        {
+            NO_NUL.to_owned()
+        }
+        _ => return,
     };
-    match object.pattern.as_deref() {
-        Some(SOMETHING_TO_SEE) => object.pattern = Some(format!("^[^\\u0000]*[^{SHOWS_NOTHING}][^\\u0000]*$")),
-        None if is_text && !has_form => object.pattern = Some(NO_NUL.to_owned()),
-        _ => {}
-    }
+    object.pattern = Some(pattern);
 }

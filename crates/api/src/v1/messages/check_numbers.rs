@@ -27,8 +27,9 @@ pub struct CheckNumbersRequest {
     /// The session that is to ask.
     #[schema(value_type = Uuid, example = "0192f3a0-0000-7000-8000-000000000001")]
     session_id: SessionId,
-    /// International numbers in digits (`+`, blanks, dashes, dots, brackets and what shows nothing are tolerated).
-    #[schema(value_type = Vec<String>, min_items = 1, max_items = 100, example = json!(["919876543210", "5511987654321"]))]
+    /// International numbers in digits (`+`, blanks, dashes, dots, brackets and what shows nothing are tolerated). What is
+    /// none, whatever it is, has an `error` in its place.
+    #[schema(value_type = Vec<Value>, min_items = 1, max_items = 100, example = json!(["919876543210", "5511987654321"]))]
     numbers: Vec<Written>,
 }
 

@@ -19,7 +19,7 @@ use crate::{
     envelope::Listed,
     error::ApiError,
     input::{Fields, FromFields, Query, Window, rules},
-    openapi::{Authenticated, BadInput},
+    openapi::{Authenticated, BadInput, SINCE_1970},
 };
 
 /// Which messages, and which part of them.
@@ -48,7 +48,10 @@ const TO: &str = r"^(\+?[1-9]([ -]?[0-9]){6,14}|[1-9][0-9]{6,14}@s\.whatsapp\.ne
 impl IntoParams for ListQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let text = || ObjectBuilder::new().schema_type(Type::String);
-        let time = || text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).build();
+        let time = || {
+            let form = Some(SchemaFormat::KnownFormat(KnownFormat::DateTime));
+            text().format(form).pattern(Some(SINCE_1970)).build()
+        };
         let id = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))).build();
         let param = |(name, schema, description): (&str, Object, &str)| {
             ParameterBuilder::new()
