@@ -50,6 +50,8 @@ pub(crate) enum ApiError {
     WhatsappUnavailable(String),
     /// The database does not answer or cannot write. The cause is for the log.
     NotReady(String),
+    /// Something of this server's keeps it from that at present; the sentence says what.
+    Unready(String),
 }
 
 impl ApiError {
@@ -97,6 +99,7 @@ impl ApiError {
                 "Something went wrong on our side. The requestId names the entry in the log".into(),
             ),
             Self::WhatsappUnavailable(sentence) => (S::BAD_GATEWAY, "WHATSAPP_UNAVAILABLE", sentence.clone()),
+            Self::Unready(sentence) => (S::SERVICE_UNAVAILABLE, "NOT_READY", format!("{sentence}. Try again later")),
             Self::NotReady(_) => (
                 S::SERVICE_UNAVAILABLE,
                 "NOT_READY",
@@ -158,6 +161,7 @@ impl From<GatewayError> for ApiError {
             GatewayError::RateLimited(seconds) => Self::RateLimited(seconds),
             GatewayError::WhatsappUnavailable(sentence) => Self::WhatsappUnavailable(sentence),
             GatewayError::DatabaseUnavailable(cause) => Self::NotReady(cause),
+            GatewayError::NotReady(sentence) => Self::Unready(sentence),
             GatewayError::Internal(cause) => Self::Internal(cause),
         }
     }
@@ -207,6 +211,7 @@ mod tests {
             ApiError::Internal("disk full".into()),
             ApiError::WhatsappUnavailable("The session is not connected".into()),
             ApiError::NotReady("connection refused".into()),
+            ApiError::Unready("The server's disk has less than 256 MiB free".into()),
         ]
         .iter()
         .map(|error| (error.parts().0.as_u16(), error.envelope(Uuid::nil())))

@@ -6,6 +6,8 @@ pub mod accounts;
 pub mod api_keys;
 mod auth;
 mod error;
+mod health;
+pub mod lists;
 mod live;
 pub mod loops;
 pub mod messages;
@@ -14,7 +16,7 @@ mod operator;
 mod people;
 pub mod sessions;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use secrecy::{SecretBox, SecretString};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -62,6 +64,10 @@ pub struct GatewayConfig {
     pub check_numbers: CheckNumbers,
     /// How many numbers each session may look up.
     pub lookup_limits: LookupLimits,
+    /// Folders that are written to, beside the database's own.
+    pub folders: Vec<PathBuf>,
+    /// Bytes that must be free in each of these folders: with less, no message is accepted.
+    pub min_free_disk: u64,
 }
 
 impl Default for GatewayConfig {
@@ -82,6 +88,8 @@ impl Default for GatewayConfig {
             operator_token: None,
             check_numbers: CheckNumbers::Asked,
             lookup_limits: LookupLimits::default(),
+            folders: Vec::new(),
+            min_free_disk: 256 * 1024 * 1024,
         }
     }
 }
@@ -100,6 +108,12 @@ pub(crate) struct Inner {
     pub(crate) auth: auth::Auth,
     /// The sessions that memory knows.
     pub(crate) sessions: live::Directory,
+    /// Whose turn it is to list.
+    pub(crate) turns: lists::Turns,
+    /// Whether requests can be served.
+    pub(crate) readiness: health::Readiness,
+    /// Whether there is room for more.
+    pub(crate) disk: health::Disk,
     /// The look-ups of numbers.
     pub(crate) lookups: numbers::Lookups,
     /// The way from the network's word to rows.
@@ -166,6 +180,9 @@ impl Gateway {
             engines,
             auth,
             sessions: live::Directory::default(),
+            turns: lists::Turns::default(),
+            readiness: health::Readiness::default(),
+            disk: health::Disk::default(),
             lookups: numbers::Lookups::default(),
             recorder: loops::record::Recorder::default(),
             due: loops::Alarm::default(),
@@ -187,15 +204,6 @@ impl Gateway {
     pub fn env(&self) -> &Env {
         &self.inner.env
     }
-
-    /// Whether requests can be served: the database answers.
-    pub async fn ready(&self) -> Result<(), GatewayError> {
-        Ok(self.inner.store.ping().await?)
-    }
 }
 
-/// Pages and filters, as use cases take and give them.
-pub mod lists {
-    pub use waypost_store::{MessageFilter, Page, PageRequest};
-}
 pub use waypost_engine::PairingCode;

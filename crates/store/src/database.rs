@@ -24,11 +24,17 @@ const CHECKPOINT_PAGES: u32 = 4096;
 const WRITER_STATEMENTS: usize = 256;
 const READER_STATEMENTS: usize = 64;
 
-/// The two ways to the database.
+/// Readers that serve nothing but credentials and health: no list, however many run, keeps a caller from being let in.
+const AUTH_READERS: u32 = 2;
+
+/// The ways to the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
     pub read: DatabaseConnection,
+    pub auth: DatabaseConnection,
     pub write: DatabaseConnection,
+    /// How many connections `read` has.
+    pub readers: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -47,11 +53,13 @@ pub(crate) async fn connect(config: &StoreConfig) -> Result<Connections, StoreEr
     if !postgres && !url.starts_with("sqlite:") {
         return Err(StoreError::Other("the database URL must start with sqlite:// or postgres://".to_owned()));
     }
-    // On PostgreSQL the limit is for all connections, and the writer has one of them.
-    let readers = if postgres { config.max_connections.saturating_sub(1) } else { config.max_connections }.max(1);
+    // On PostgreSQL the limit is for all connections: the writer has one of them, authentication has its own.
+    let others = if postgres { 1 + AUTH_READERS } else { 0 };
+    let readers = config.max_connections.saturating_sub(others).max(1);
     let write = Database::connect(options(url, Purpose::Write, 1)).await?;
     let read = Database::connect(options(url, Purpose::Read, readers)).await?;
-    Ok(Connections { read, write })
+    let auth = Database::connect(options(url, Purpose::Read, AUTH_READERS)).await?;
+    Ok(Connections { read, auth, write, readers })
 }
 
 fn options(url: &str, purpose: Purpose, connections: u32) -> ConnectOptions {

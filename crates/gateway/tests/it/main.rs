@@ -5,6 +5,7 @@
 
 mod coming_back;
 mod deletion;
+mod health;
 mod inbound;
 mod life;
 mod model;

@@ -58,7 +58,18 @@ pub const SETTINGS: &[Setting] = &[
     plain("shutdown_grace", "DURATION", "10s", "How long requests may take to finish at shutdown"),
     plain("data_dir", "PATH", "./data", "Folder for the database, the keys and the lock file"),
     secret("database_url", "URL", "sqlite://PATH or postgres://…; unset: waypost.db in the data folder"),
-    plain("database_max_connections", "NUMBER", "8", "Connections for reading (SQLite) or in all (PostgreSQL)"),
+    plain(
+        "database_max_connections",
+        "NUMBER",
+        "8",
+        "Connections for reading (SQLite) or in all (PostgreSQL; fewer than 4 count as 4)",
+    ),
+    plain(
+        "min_free_disk",
+        "SIZE",
+        "256MiB",
+        "Free space below which no message is accepted and the server is not ready; 0MiB to not look",
+    ),
     secret("master_key", "KEY", "Key that encrypts secrets at rest, 32 bytes in base64 or hex; unset: kept in a file"),
     plain(
         "master_key_file",
