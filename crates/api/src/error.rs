@@ -52,6 +52,8 @@ pub(crate) enum ApiError {
     NotReady(String),
     /// A limit of the server's own is reached for the moment: this one.
     Busy(&'static str),
+    /// Something of this server's keeps it from that at present; the sentence says what.
+    Unready(String),
 }
 
 /// After how many seconds a client may try again what a busy server turned away.
@@ -102,6 +104,7 @@ impl ApiError {
                 "Something went wrong on our side. The requestId names the entry in the log".into(),
             ),
             Self::WhatsappUnavailable(sentence) => (S::BAD_GATEWAY, "WHATSAPP_UNAVAILABLE", sentence.clone()),
+            Self::Unready(sentence) => (S::SERVICE_UNAVAILABLE, "NOT_READY", format!("{sentence}. Try again later")),
             Self::NotReady(_) => (
                 S::SERVICE_UNAVAILABLE,
                 "NOT_READY",
@@ -171,6 +174,7 @@ impl From<GatewayError> for ApiError {
             GatewayError::RateLimited(seconds) => Self::RateLimited(seconds),
             GatewayError::WhatsappUnavailable(sentence) => Self::WhatsappUnavailable(sentence),
             GatewayError::DatabaseUnavailable(cause) => Self::NotReady(cause),
+            GatewayError::NotReady(sentence) => Self::Unready(sentence),
             GatewayError::Internal(cause) => Self::Internal(cause),
         }
     }
@@ -221,6 +225,7 @@ mod tests {
             ApiError::WhatsappUnavailable("The session is not connected".into()),
             ApiError::NotReady("connection refused".into()),
             ApiError::Busy("Too many bodies are on their way"),
+            ApiError::Unready("The server's disk has less than 256 MiB free".into()),
         ]
         .iter()
         .map(|error| (error.parts().0.as_u16(), error.envelope(Uuid::nil())))

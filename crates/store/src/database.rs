@@ -33,11 +33,17 @@ const CHECKPOINT_PAGES: u32 = 4096;
 const WRITER_STATEMENTS: usize = 256;
 const READER_STATEMENTS: usize = 64;
 
-/// The two ways to the database.
+/// Readers that serve nothing but credentials and health: no list, however many run, keeps a caller from being let in.
+const AUTH_READERS: u32 = 2;
+
+/// The ways to the database.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
     pub read: DatabaseConnection,
+    pub auth: DatabaseConnection,
     pub write: DatabaseConnection,
+    /// How many connections `read` has.
+    pub readers: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -60,7 +66,13 @@ pub(crate) async fn connect_sqlite(path: &Path, readers: u32) -> Result<Connecti
         let pool = pool_options::<sqlx::Sqlite>(connections).connect_with(sqlite_options(path, purpose)).await;
         pool.map(SqlxSqliteConnector::from_sqlx_sqlite_pool).map_err(StoreError::connecting)
     };
-    Ok(Connections { write: pool(Purpose::Write, 1).await?, read: pool(Purpose::Read, readers.max(1)).await? })
+    let readers = readers.max(1);
+    Ok(Connections {
+        write: pool(Purpose::Write, 1).await?,
+        read: pool(Purpose::Read, readers).await?,
+        auth: pool(Purpose::Read, AUTH_READERS).await?,
+        readers,
+    })
 }
 
 fn sqlite_options(path: &Path, purpose: Purpose) -> SqliteConnectOptions {
@@ -84,16 +96,18 @@ fn sqlite_options(path: &Path, purpose: Purpose) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-/// Connects to a PostgreSQL server with `connections` connections in all, of which the writer has one. Each connection
-/// that the writer ever has takes the lock of `hold` first.
+/// Connects to a PostgreSQL server with `connections` connections in all, of which the writer has one and authentication
+/// its own. Each connection that the writer ever has takes the lock of `hold` first.
 pub(crate) async fn connect_postgres(
     place: &Postgres,
     connections: u32,
     hold: Option<&Arc<Hold>>,
 ) -> Result<Connections, StoreError> {
+    let readers = connections.saturating_sub(1 + AUTH_READERS).max(1);
     let write = postgres_pool(place, Purpose::Write, 1, hold.cloned()).await?;
-    let read = postgres_pool(place, Purpose::Read, connections.saturating_sub(1).max(1), None).await?;
-    Ok(Connections { read, write })
+    let read = postgres_pool(place, Purpose::Read, readers, None).await?;
+    let auth = postgres_pool(place, Purpose::Read, AUTH_READERS, None).await?;
+    Ok(Connections { read, auth, write, readers })
 }
 
 async fn postgres_pool(

@@ -22,14 +22,17 @@
 mod batch;
 mod request;
 
-use std::panic::AssertUnwindSafe;
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
     TransactionTrait,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use waypost_domain::Env;
 
 pub(crate) use request::{Pending, Request};
@@ -65,14 +68,27 @@ impl std::ops::Deref for Tx {
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
     queue: mpsc::Sender<Request>,
+    /// When the task last committed.
+    committed: watch::Receiver<Option<Instant>>,
 }
 
 impl Writer {
     /// Starts the task. It ends when the last handle is dropped or [`Self::close`] is called, after what waits then.
     pub fn start(connection: DatabaseConnection, env: Env, holding: Holding) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
-        tokio::spawn(Task { connection, env, holding, requests }.run());
-        Self { queue }
+        let (commit, committed) = watch::channel(None);
+        tokio::spawn(Task { connection, env, holding, requests, commit }.run());
+        Self { queue, committed }
+    }
+
+    /// Whether it committed something within so long.
+    pub fn committed_within(&self, time: Duration) -> bool {
+        self.committed.borrow().is_some_and(|at| at.elapsed() < time)
+    }
+
+    /// Whether the queue has no place left.
+    pub fn is_full(&self) -> bool {
+        self.queue.capacity() == 0
     }
 
     /// Hands in a typed request and waits for its commit.
@@ -109,6 +125,7 @@ struct Task {
     env: Env,
     holding: Holding,
     requests: mpsc::Receiver<Request>,
+    commit: watch::Sender<Option<Instant>>,
 }
 
 impl Task {
@@ -175,6 +192,9 @@ impl Task {
             .catch_unwind()
             .await
             .unwrap_or_else(|_| Err(StoreError::Other("a change of the database panicked".to_owned())));
+        if result.is_ok() {
+            self.commit.send_replace(Some(Instant::now()));
+        }
         if matches!(result, Err(StoreError::Unavailable(_) | StoreError::Other(_))) {
             self.renew().await;
         }

@@ -135,6 +135,8 @@ impl Config {
                     per_minute: layers.get("lookups_per_minute", positive)?,
                     burst: layers.get("lookup_burst", positive)?,
                 },
+                min_free_disk: layers.get("min_free_disk", values::size)?,
+                folders: vec![layers.get("data_dir", path)?],
                 ..GatewayConfig::default()
             },
             api: ApiConfig {

@@ -78,7 +78,18 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "Refuse a PostgreSQL server on another machine whose certificate is not verified (sslmode=verify-full)",
     ),
-    plain("database_max_connections", "NUMBER", "8", "Connections for reading (SQLite) or in all (PostgreSQL)"),
+    plain(
+        "database_max_connections",
+        "NUMBER",
+        "8",
+        "Connections for reading (SQLite) or in all (PostgreSQL; fewer than 4 count as 4)",
+    ),
+    plain(
+        "min_free_disk",
+        "SIZE",
+        "256MiB",
+        "Free space below which no message is accepted and the server is not ready; 0MiB to not look",
+    ),
     secret("master_key", "KEY", "Key that encrypts secrets at rest, 32 bytes in base64 or hex; unset: kept in a file"),
     plain(
         "master_key_file",

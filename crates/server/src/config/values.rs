@@ -58,6 +58,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     millis.map(Duration::from_millis).ok_or_else(|| "must be ten years at most".to_owned())
 }
 
+/// Reads a number of bytes with a unit: `64KiB`, `256MiB`, `2GiB`.
+pub fn size(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let read = units.into_iter().find_map(|(unit, bytes)| {
+        let digits = text.strip_suffix(unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse::<u64>().ok()?.checked_mul(bytes)
+    });
+    read.ok_or_else(|| "must be a number with a unit: 64KiB, 256MiB or 2GiB".to_owned())
+}
+
 /// Reads a duration that is not zero.
 pub fn lasting(text: &str) -> Result<Duration, String> {
     duration(text).and_then(|found| if found.is_zero() { Err("must not be zero".to_owned()) } else { Ok(found) })
@@ -121,6 +131,17 @@ mod tests {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
         assert!(lasting("0ms").is_err());
+    }
+
+    #[test]
+    fn a_size_has_a_unit() {
+        assert_eq!(size("256MiB"), Ok(256 * 1024 * 1024));
+        assert_eq!(size("0MiB"), Ok(0));
+        for wrong in
+            ["", "MiB", "256", "256MB", "+1MiB", "1.5GiB", "99999999999999999999KiB", "18446744073709551615GiB"]
+        {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
