@@ -16,6 +16,7 @@ mod number_checks;
 mod pacing;
 mod page;
 mod people;
+mod sandbox_mailbox;
 mod sessions;
 mod settings;
 mod sql;
@@ -41,6 +42,7 @@ pub use number_checks::NumberCheck;
 pub use pacing::{SessionSettings, Spent};
 pub use page::{Page, PageRequest};
 pub use people::Person;
+pub use sandbox_mailbox::{SandboxMailboxChanges, SandboxOwed};
 pub use sessions::{NewSession, SessionChange};
 
 /// Where the data is and how it is protected.
