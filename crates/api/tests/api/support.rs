@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use waypost_api::ApiConfig;
 use waypost_domain::{Env, Timestamp, env::ManualClock, env::SystemEntropy};
-use waypost_engine::sandbox::{SandboxDelays, SandboxEngine};
+use waypost_engine::sandbox::{MemoryMailbox, SandboxDelays, SandboxEngine};
 use waypost_gateway::{Gateway, GatewayConfig, LoginLimits};
 use waypost_store::{MasterKey, Store, StoreConfig};
 
@@ -84,7 +84,7 @@ impl Api {
             max_connections: 2,
         };
         let store = Store::open(&config, env.clone()).await.unwrap();
-        let sandbox = SandboxEngine::new(SandboxDelays::NONE, env.clone());
+        let sandbox = SandboxEngine::new(SandboxDelays::NONE, Arc::new(MemoryMailbox::default()), env.clone());
         let gateway =
             Gateway::new(store.clone(), vec![Arc::new(sandbox)], env, gateway, SecretBox::new(Box::new([9; 32])));
         let loops = gateway.start(tokio_util::sync::CancellationToken::new()).await.unwrap();
