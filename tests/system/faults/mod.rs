@@ -7,3 +7,4 @@ mod crash;
 mod database_down;
 #[cfg(feature = "wire-sim")]
 mod full_disk;
+mod sandbox;
