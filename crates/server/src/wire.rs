@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     data_dir::{DATABASE, DataDir, MASTER_KEY, TOKEN_KEY},
     keys::{self, Absent, Key, KeyError},
+    sandbox_mailbox::DatabaseMailbox,
 };
 
 /// What the server is made of.
@@ -52,7 +53,8 @@ pub async fn build(config: &Config, folder: &DataDir) -> anyhow::Result<Parts> {
 fn engines(config: &Config, store: &Store, env: &Env) -> anyhow::Result<Vec<Arc<dyn Engine>>> {
     let whatsapp = WhatsappEngine::new(config.whatsapp.clone(), store.clone(), env.clone())
         .context("whatsapp_url cannot be used")?;
-    let sandbox = SandboxEngine::new(config.sandbox, env.clone());
+    let mailbox = Arc::new(DatabaseMailbox::new(store.clone()));
+    let sandbox = SandboxEngine::new(config.sandbox, mailbox, env.clone());
     Ok(vec![Arc::new(whatsapp), Arc::new(sandbox)])
 }
 

@@ -20,6 +20,7 @@ mod pacing;
 mod page;
 mod people;
 mod probe;
+mod sandbox_mailbox;
 mod sessions;
 mod settings;
 mod sql;
@@ -52,6 +53,7 @@ pub use pacing::{SessionSettings, Spent};
 pub use page::{Cursor, Page, PageRequest, REACH};
 pub use people::Person;
 pub use probe::ProbeError;
+pub use sandbox_mailbox::{SandboxMailboxChanges, SandboxOwed};
 pub use sessions::{NewSession, SessionChange};
 pub use url::{DatabaseUrl, UrlError};
 

@@ -11,7 +11,7 @@ use crate::{
     events::NewEvent,
     keys, messages, pacing,
     page::{self, Conditions},
-    people,
+    people, sandbox_mailbox,
     sql::{self, Row},
     writer::Tx,
 };
@@ -280,6 +280,7 @@ async fn delete(tx: &Tx, tenant: TenantId, session: SessionId, now: Timestamp) -
     keys::clear(tx, session).await?;
     pacing::forget(tx, session).await?;
     people::forget(tx, session).await?;
+    sandbox_mailbox::forget(tx, session).await?;
     messages::fail_waiting(tx, session, &Failure::new(FailureCode::SessionGone), now).await?;
     Ok(true)
 }

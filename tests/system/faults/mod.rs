@@ -8,3 +8,4 @@ mod database_down;
 #[cfg(feature = "wire-sim")]
 mod full_disk;
 mod readiness;
+mod sandbox;

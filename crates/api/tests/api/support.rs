@@ -24,7 +24,7 @@ use waypost_api::ApiConfig;
 use waypost_domain::{Email, Env, Role, Tenant, Timestamp, User, env::ManualClock, env::SystemEntropy};
 use waypost_engine::{
     Engine,
-    sandbox::{SandboxDelays, SandboxEngine},
+    sandbox::{MemoryMailbox, SandboxDelays, SandboxEngine},
 };
 use waypost_gateway::{Gateway, GatewayConfig, RegistrationOpen};
 use waypost_store::{MasterKey, NewAccount, Store, StoreConfig};
@@ -98,7 +98,7 @@ impl Api {
             max_connections: 2,
         };
         let store = Store::open(&config, env.clone()).await.unwrap();
-        let sandbox = SandboxEngine::new(SandboxDelays::NONE, env.clone());
+        let sandbox = SandboxEngine::new(SandboxDelays::NONE, Arc::new(MemoryMailbox::default()), env.clone());
         let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(sandbox), Arc::new(UnlinkedEngine)];
         let gateway = Gateway::new(store.clone(), engines, env, gateway, SecretBox::new(Box::new([9; 32])));
         let loops = gateway.start(tokio_util::sync::CancellationToken::new()).await.unwrap();

@@ -21,6 +21,7 @@ mod number_checks;
 mod opening;
 mod pacing;
 mod people;
+mod sandbox_mailbox;
 mod schedule;
 mod sessions;
 mod settings;
