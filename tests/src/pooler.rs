@@ -1,4 +1,4 @@
-//! PgBouncer in front of a PostgreSQL server.
+//! `PgBouncer` in front of a PostgreSQL server.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
@@ -9,7 +9,7 @@ use tokio::process::Command;
 use crate::postgres::{as_server_user, is_root, run, server_user};
 use crate::{Process, eventually};
 
-/// A running PgBouncer.
+/// A running `PgBouncer`.
 #[derive(Debug)]
 pub struct Pooler {
     _process: Process,

@@ -7,8 +7,11 @@
 
 use crate::PhoneNumber;
 
+/// National digits in, the other forms of them out.
+type Forms = fn(&str) -> Vec<String>;
+
 /// The countries with two forms, and what makes the others of one: national digits in, national digits out.
-const COUNTRIES: [(&str, fn(&str) -> Vec<String>); 6] =
+const COUNTRIES: [(&str, Forms); 6] =
     [("52", mexico), ("54", argentina), ("55", brazil), ("225", ivory_coast), ("229", benin), ("241", gabon)];
 
 impl PhoneNumber {

@@ -64,7 +64,7 @@ pub(crate) async fn connect(config: &StoreConfig) -> Result<Connections, StoreEr
 pub(crate) async fn connect_sqlite(path: &Path, readers: u32) -> Result<Connections, StoreError> {
     let pool = async |purpose, connections| {
         let pool = pool_options::<sqlx::Sqlite>(connections).connect_with(sqlite_options(path, purpose)).await;
-        pool.map(SqlxSqliteConnector::from_sqlx_sqlite_pool).map_err(StoreError::connecting)
+        pool.map(SqlxSqliteConnector::from_sqlx_sqlite_pool).map_err(|error| StoreError::connecting(&error))
     };
     let readers = readers.max(1);
     Ok(Connections {
@@ -139,7 +139,7 @@ async fn postgres_pool(
         })
     });
     let options = named(place).statement_cache_capacity(statements);
-    let pool = pool.connect_with(options).await.map_err(StoreError::connecting)?;
+    let pool = pool.connect_with(options).await.map_err(|error| StoreError::connecting(&error))?;
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 

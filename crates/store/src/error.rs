@@ -39,7 +39,7 @@ impl StoreError {
     }
 
     /// There is no connection.
-    pub(crate) fn connecting(error: sqlx::Error) -> Self {
+    pub(crate) fn connecting(error: &sqlx::Error) -> Self {
         Self::Unavailable(error.to_string())
     }
 }

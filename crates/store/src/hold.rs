@@ -120,7 +120,7 @@ impl Hold {
         let mut state = self.state.subscribe();
         let lost = state.wait_for(|state| matches!(state, State::Lost(_))).await;
         match lost.expect("its sender is ours").clone() {
-            State::Lost(loss) => loss,
+            State::Lost(why) => why,
             State::Away | State::Held => unreachable!("the wait was for a loss"),
         }
     }
@@ -190,13 +190,13 @@ impl Hold {
             match timeout(ANSWER, pool.acquire()).await {
                 Ok(Ok(mut connection)) => {
                     busy = 0;
-                    match timeout(ANSWER, one(&mut connection, "SELECT pg_backend_pid()".to_owned())).await {
-                        Ok(Ok(row)) => self.compare(&row),
+                    let asked = timeout(ANSWER, one(&mut connection, "SELECT pg_backend_pid()".to_owned()));
+                    if let Ok(Ok(row)) = asked.await {
+                        self.compare(&row);
+                    } else {
                         // Its answer would be taken for that to the next question.
-                        Ok(Err(_)) | Err(_) => {
-                            drop(connection.detach());
-                            self.away();
-                        }
+                        drop(connection.detach());
+                        self.away();
                     }
                 }
                 Ok(Err(_)) => self.away(),

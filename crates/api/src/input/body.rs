@@ -51,7 +51,6 @@ pub(super) async fn object(request: Request, app: &App) -> Result<Map<String, Va
         return Err(ApiError::UnsupportedMediaType);
     }
     json::object(&receive(request, app).await?.bytes)
-    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -174,7 +174,7 @@ impl Api {
         let person =
             User { id: env.new_id(), tenant_id: tenant.id, email: email.parse().unwrap(), role, ..stored.user };
         let account = NewAccount { tenant, owner: person, password_hash: stored.password_hash };
-        self.store.create_account(account).await.unwrap();
+        self.store.create_account(account, false).await.unwrap();
         string(&self.login(&email, "correct horse").await.data(StatusCode::OK)["accessToken"])
     }
 

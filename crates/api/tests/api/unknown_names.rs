@@ -22,7 +22,7 @@ async fn call(api: &Api, account: &Account, operation: &Operation, query: &str, 
 async fn a_member_that_the_route_does_not_know_is_refused_and_named() {
     let api = Api::start().await;
     let account = api.account().await;
-    for operation in operations().into_iter().filter(|operation| operation.scheme.is_some()) {
+    for operation in operations().into_iter().filter(|operation| operation.security.is_some()) {
         // Of what a GET has for a body, HTTP says nothing.
         if operation.body.is_none() && operation.method == Method::GET && !operation.parameters.is_empty() {
             continue;
@@ -41,7 +41,7 @@ async fn a_member_that_the_route_does_not_know_is_refused_and_named() {
 async fn a_parameter_that_the_route_does_not_know_is_refused_and_named() {
     let api = Api::start().await;
     let account = api.account().await;
-    for operation in operations().into_iter().filter(|operation| operation.scheme.is_some()) {
+    for operation in operations().into_iter().filter(|operation| operation.security.is_some()) {
         let body = operation.good_body();
         let refused = call(&api, &account, &operation, "?nonsense=1", body.as_ref()).await;
         let sentence = refused.field_error("nonsense");

@@ -67,7 +67,7 @@ async fn page(
     let mut end = None;
     if !rest.is_empty() {
         end = tx.one(search.end_sql(), search.values.clone()).await?.as_ref().map(cursor).transpose()?;
-        search.narrow(end, rest);
+        search.narrow(end, &rest);
     }
     let limit = request.limit() as usize;
     let found = if request.is_within_reach() {
@@ -208,7 +208,7 @@ impl Search {
 
     /// Ends the ranges where the walk does, and leaves only the rows that are the rest of what was asked for. COALESCE
     /// keeps the databases on the index of the range.
-    fn narrow(&mut self, end: Option<Cursor>, rest: Rest) {
+    fn narrow(&mut self, end: Option<Cursor>, rest: &Rest) {
         if let Some(end) = end {
             self.beside(">=", end);
         }
@@ -294,6 +294,6 @@ pub(super) fn queued_sql() -> String {
 pub(super) fn statements(tenant: TenantId, filter: &MessageFilter, request: PageRequest) -> Vec<String> {
     let (mut search, rest) = Search::new(tenant, filter, request.after());
     let end = search.end_sql();
-    search.narrow(request.after(), rest);
+    search.narrow(request.after(), &rest);
     vec![end, search.page(request).0, search.count().0]
 }
