@@ -18,7 +18,6 @@ use crate::{
     access_log::Asked,
     budget::{Held, Holder},
     error::ApiError,
-    input::ClientAddress,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
