@@ -107,7 +107,7 @@ impl Budget {
         let free = state.waiting < MAX_WAITING;
         state.waiting += usize::from(free);
         drop(state);
-        free.then_some(WaitPlace(&self.0))
+        free.then(|| WaitPlace(&self.0))
     }
 }
 
