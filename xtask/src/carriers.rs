@@ -21,7 +21,7 @@ const LIST: &str = "xtask/carriers.toml";
 /// The features that everything is built with: with others, cargo builds most crates again.
 const WORKSPACE: [&str; 3] = ["--workspace", "--features", "wire-sim"];
 
-/// What the system tests take from npm and PyPI, from the workspace's folder.
+/// What the system tests take from npm and from `PyPI`, from the workspace's folder.
 const PACKAGES: [&str; 3] = ["tests/baileys/node_modules", "tests/browser/node_modules", "tests/schemathesis/.venv"];
 
 // The test runner's exit codes (`nextest_metadata::NextestExitCode`).

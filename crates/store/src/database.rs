@@ -205,7 +205,7 @@ mod tests {
         values
     }
 
-    fn config(url: String) -> StoreConfig {
+    fn config(url: &str) -> StoreConfig {
         StoreConfig { database_url: url.parse().unwrap(), master_key: MasterKey::new([0; 32]), max_connections: 2 }
     }
 
@@ -213,7 +213,7 @@ mod tests {
     async fn sqlite_commits_reach_the_disk_and_readers_cannot_write() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("waypost.db").display());
-        let connections = connect(&config(url)).await.unwrap();
+        let connections = connect(&config(&url)).await.unwrap();
         let names = ["synchronous", "foreign_keys", "busy_timeout", "query_only"];
         // 2 is FULL (https://www.sqlite.org/pragma.html#pragma_synchronous).
         assert_eq!(settings::<i64>(&connections.write, "PRAGMA", &names).await, [2, 1, 5000, 0]);
@@ -226,7 +226,7 @@ mod tests {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/test-postgres.sh");
         let output = std::process::Command::new(script).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let connections = connect(&config(String::from_utf8(output.stdout).unwrap().trim().to_owned())).await.unwrap();
+        let connections = connect(&config(String::from_utf8(output.stdout).unwrap().trim())).await.unwrap();
         let names = ["synchronous_commit", "default_transaction_read_only"];
         assert_eq!(settings::<String>(&connections.write, "SHOW", &names).await, ["on", "off"]);
         assert_eq!(settings::<String>(&connections.read, "SHOW", &names).await, ["on", "on"]);

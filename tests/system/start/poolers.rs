@@ -1,4 +1,4 @@
-//! PgBouncer between the server and PostgreSQL, as Debian packs it.
+//! `PgBouncer` between the server and PostgreSQL, as Debian packs it.
 
 use anyhow::Result;
 use rstest::rstest;

@@ -27,8 +27,8 @@ impl File {
         let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 2), Compression::default());
         encoder.write_all(&plain).expect(IN_MEMORY);
         let gzip = encoder.finish().expect(IN_MEMORY).into();
-        let hash: String = Sha256::digest(&plain)[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        let tag = HeaderValue::try_from(format!("W/\"{hash}\"")).expect("hexadecimal digits go into a header");
+        let hash = u128::from_be_bytes(*Sha256::digest(&plain).first_chunk().expect("the hash has 32 bytes"));
+        let tag = HeaderValue::try_from(format!("W/\"{hash:032x}\"")).expect("hexadecimal digits go into a header");
         Self { kind, tag, plain, gzip }
     }
 

@@ -232,8 +232,8 @@ async fn every_place_that_takes_a_number_reads_it_alike() {
     let account = api.account().await;
     let pairing = format!("/api/v1/whatsapp/{}/pairing-code", account.session);
     for (written, good) in [("+91\u{a0}98765\u{2011}43210\u{200e}", true), ("+44 (0)20 7946 0958", false)] {
-        let send = json!({ "sessionId": account.session, "to": written, "text": "Hello" });
-        let sent = api.post("/api/messages/send-text", account.person(), send).await;
+        let body = json!({ "sessionId": account.session, "to": written, "text": "Hello" });
+        let sent = api.post("/api/messages/send-text", account.person(), body).await;
         let list = format!("/api/messages?to={}", percent(written));
         let listed = api.get(&list, account.person()).await;
         let paired = api.post(&pairing, account.person(), json!({ "phoneNumber": written })).await;

@@ -192,7 +192,7 @@ async fn a_list_finds_what_an_answer_said() {
             let listed =
                 api.get(&format!("/api/messages?to={to}{session}"), account.person()).await.data(StatusCode::OK);
             let ids: Vec<_> = listed.as_array().unwrap().iter().map(|message| string(&message["id"])).collect();
-            assert_eq!(ids, [id.clone()], "{to}{session}");
+            assert_eq!(ids, std::slice::from_ref(&id), "{to}{session}");
         }
     }
 }

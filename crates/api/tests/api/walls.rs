@@ -42,8 +42,8 @@ pub fn operations() -> Vec<Operation> {
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.clone(),
                 security: operation["security"][0].as_object().map(|requirement| {
-                    let (scheme, asked) = requirement.iter().next().unwrap();
-                    (scheme.clone(), asked.as_array().unwrap().iter().map(string).collect())
+                    let (name, asked) = requirement.iter().next().unwrap();
+                    (name.clone(), asked.as_array().unwrap().iter().map(string).collect())
                 }),
                 body,
                 parameters: parameters

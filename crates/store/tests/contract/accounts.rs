@@ -96,7 +96,7 @@ on_both_databases! {
         let other = db.reopen().await;
         let accounts: Vec<NewAccount> = (0..8).map(|n| db.new_account(&format!("ada{n}@example.com"))).collect();
         let create = |n: usize| {
-            let store = if n % 2 == 0 { &db.store } else { &other };
+            let store = if n.is_multiple_of(2) { &db.store } else { &other };
             store.create_account(accounts[n].clone(), true)
         };
         let outcomes = futures::future::join_all((0..8).map(create)).await;
