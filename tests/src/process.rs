@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::DEADLINE;
 
@@ -23,6 +24,7 @@ pub struct Process {
     child: Child,
     log: Log,
     stdout: mpsc::UnboundedReceiver<String>,
+    following: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -37,9 +39,11 @@ impl Process {
             .with_context(|| format!("cannot start {name}: {command:?}"))?;
         let log = Log::to_file_of(name)?;
         let (lines, stdout) = mpsc::unbounded_channel();
-        tokio::spawn(follow(child.stderr.take().context("stderr is piped")?, log.clone(), None));
-        tokio::spawn(follow(child.stdout.take().context("stdout is piped")?, log.clone(), Some(lines)));
-        Ok(Self { name: name.to_owned(), child, log, stdout })
+        let following = vec![
+            tokio::spawn(follow(child.stderr.take().context("stderr is piped")?, log.clone(), None)),
+            tokio::spawn(follow(child.stdout.take().context("stdout is piped")?, log.clone(), Some(lines))),
+        ];
+        Ok(Self { name: name.to_owned(), child, log, stdout, following })
     }
 
     /// The program's standard input, once.
@@ -100,6 +104,16 @@ impl Process {
     pub async fn wait(&mut self) -> ExitStatus {
         let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
         ended.unwrap_or_else(|_| panic!("{} did not end", self.name)).expect("a child of ours can be waited for")
+    }
+
+    /// Waits until the program has ended and all that it printed is in its log.
+    pub async fn wait_for_its_word(&mut self) -> ExitStatus {
+        let status = self.wait().await;
+        for stream in self.following.drain(..) {
+            let read = tokio::time::timeout(DEADLINE, stream).await;
+            assert!(read.is_ok(), "the output of {} does not end", self.name);
+        }
+        status
     }
 
     /// What the program printed so far, both streams.

@@ -77,14 +77,14 @@ impl Waypost {
     pub async fn refusal(setup: Setup) -> Result<String> {
         let data = tempfile::tempdir()?;
         let mut process = serve(&setup, "127.0.0.1:0", data.path(), None)?;
-        let status = process.wait().await;
+        let status = process.wait_for_its_word().await;
         assert!(!status.success(), "the server ended with {status}: {}", process.log());
         Ok(process.log())
     }
 
     /// Waits until the server ends by itself.
     pub async fn ended(&mut self) -> std::process::ExitStatus {
-        self.process.wait().await
+        self.process.wait_for_its_word().await
     }
 
     /// Ends the server as an operator does.

@@ -136,6 +136,7 @@ impl Parts {
         let (host, port) = match place.strip_prefix('[').and_then(|place| place.split_once(']')) {
             Some((host, "")) => (host, None),
             Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or(UrlError::Part(BAD_HOST))?)),
+            None if place.starts_with('[') => return Err(UrlError::Part(BAD_HOST)),
             None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
         };
         self.port = port.map(read_port).transpose()?;
