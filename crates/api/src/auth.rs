@@ -19,6 +19,10 @@ use crate::{App, error::ApiError};
 /// The header that carries an API key.
 pub const API_KEY_HEADER: &str = "x-api-key";
 
+/// Comes with a request of the operator.
+#[derive(Debug, Clone, Copy)]
+pub struct Operator;
+
 /// Who was let in: goes with the answer, for what is around every request.
 #[derive(Debug, Clone, Copy)]
 pub struct Entered {
@@ -57,7 +61,7 @@ pub async fn require_api_key(State(app): State<App>, request: Request, next: Nex
 }
 
 /// Lets the operator of the server in. The answer to a wrong token does not say whether there is a right one.
-pub async fn require_operator(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn require_operator(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let allowed = match bearer_token(request.headers()) {
         Ok(token) if app.gateway.is_operator(token) => Ok(()),
         _ => Err(ApiError::Unauthorized(
@@ -65,7 +69,10 @@ pub async fn require_operator(State(app): State<App>, request: Request, next: Ne
         )),
     };
     match allowed {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            request.extensions_mut().insert(Operator);
+            next.run(request).await
+        }
         Err(error) => error.into_response(),
     }
 }
