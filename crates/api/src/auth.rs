@@ -19,6 +19,10 @@ use crate::{App, error::ApiError, input::ClientAddress};
 /// The header that carries an API key.
 pub const API_KEY_HEADER: &str = "x-api-key";
 
+/// Comes with a request of the operator.
+#[derive(Debug, Clone, Copy)]
+pub struct Operator;
+
 /// Who was let in: goes with the answer, for what is around every request.
 #[derive(Debug, Clone, Copy)]
 pub struct Entered {
@@ -70,7 +74,7 @@ pub async fn require_api_key(
 pub async fn require_operator(
     State(app): State<App>,
     ClientAddress(client): ClientAddress,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let allowed = match bearer_token(request.headers()) {
@@ -78,7 +82,10 @@ pub async fn require_operator(
         Err(_) => Err(ApiError::Unauthorized(NOT_THE_OPERATOR)),
     };
     match allowed {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            request.extensions_mut().insert(Operator);
+            next.run(request).await
+        }
         Err(error) => error.into_response(),
     }
 }

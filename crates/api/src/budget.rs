@@ -26,6 +26,8 @@ const MAX_WAITING: usize = 64;
 pub enum Holder {
     /// Of someone who showed a credential.
     Tenant(TenantId),
+    /// Of the operator.
+    Operator,
     /// Of an address without one; none if it is not known.
     Stranger(Option<AddressPrefix>),
 }
@@ -87,7 +89,7 @@ impl Budget {
         let own = state.by_holder.get(&holder).copied().unwrap_or_default();
         let has_room = fits(state.all, limit)
             && match holder {
-                Holder::Tenant(_) => fits(own, limit / 4),
+                Holder::Tenant(_) | Holder::Operator => fits(own, limit / 4),
                 Holder::Stranger(_) => fits(own, limit / 32) && fits(state.strangers, limit / 2),
             };
         if !has_room {

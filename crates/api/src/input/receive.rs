@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody},
     extract::{DefaultBodyLimit, FromRequest, Request},
-    http::{HeaderMap, StatusCode, header},
+    http::StatusCode,
 };
 use waypost_domain::AddressPrefix;
 use waypost_gateway::Caller;
@@ -13,6 +13,7 @@ use waypost_gateway::Caller;
 use super::ClientAddress;
 use crate::{
     App,
+    auth::Operator,
     budget::{Held, Holder},
     error::ApiError,
 };
@@ -37,7 +38,7 @@ pub(super) struct Received {
 /// declares none, by the most it may have.
 pub(super) async fn receive(mut request: Request, app: &App) -> Result<Received, ApiError> {
     let (holder, limit, patience) = terms(&request, app);
-    let declared = declared_length(request.headers());
+    let declared = request.body().size_hint().exact().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
     if declared.is_some_and(|length| length > limit) {
         return Err(ApiError::PayloadTooLarge(limit));
     }
@@ -57,13 +58,13 @@ pub(super) async fn receive(mut request: Request, app: &App) -> Result<Received,
 /// shown one is known here.
 fn terms(request: &Request, app: &App) -> (Holder, usize, Duration) {
     let limit = app.config.json_body_limit;
-    if let Some(caller) = request.extensions().get::<Caller>() {
+    let known = request.extensions();
+    if let Some(caller) = known.get::<Caller>() {
         return (Holder::Tenant(caller.tenant_id), limit, PATIENCE);
     }
-    let address = request.extensions().get::<ClientAddress>().and_then(|client| client.0);
+    if known.get::<Operator>().is_some() {
+        return (Holder::Operator, limit, PATIENCE);
+    }
+    let address = known.get::<ClientAddress>().and_then(|client| client.0);
     (Holder::Stranger(address.map(AddressPrefix::of)), limit.min(STRANGERS_BODY_LIMIT), PATIENCE_WITH_STRANGERS)
-}
-
-fn declared_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -84,8 +84,8 @@ async fn what_is_no_json_body_is_refused_on_every_route_that_takes_one() {
     let api = Api::start().await;
     let account = api.account().await;
     let before = rows(&api, &account).await;
-    let mut deep = b"[".repeat(100_000);
-    deep.extend(b"]".repeat(100_000));
+    let mut deep = b"[".repeat(5_000);
+    deep.extend(b"]".repeat(5_000));
     for operation in operations().into_iter().filter(|operation| operation.body.is_some()) {
         let json = Some("application/json; charset=utf-8");
         for bytes in [
