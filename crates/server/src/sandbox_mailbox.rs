@@ -14,6 +14,10 @@ impl DatabaseMailbox {
     pub const fn new(store: Store) -> Self {
         Self { store }
     }
+
+    fn failure(&self, error: &StoreError) -> MailboxError {
+        if self.store.is_closed() { MailboxError::Closed } else { MailboxError::Failed(error.to_string()) }
+    }
 }
 
 #[async_trait]
@@ -21,14 +25,12 @@ impl Mailbox for DatabaseMailbox {
     async fn write(&self, changes: MailboxChanges) -> Result<(), MailboxError> {
         let MailboxChanges { puts, removals, forgotten } = changes;
         let puts = puts.into_iter().map(row).collect();
-        self.store
-            .change_sandbox_mailbox_system(SandboxMailboxChanges { puts, removals, forgotten })
-            .await
-            .map_err(failure)
+        let written = self.store.change_sandbox_mailbox_system(SandboxMailboxChanges { puts, removals, forgotten });
+        written.await.map_err(|error| self.failure(&error))
     }
 
     async fn load(&self) -> Result<Vec<Owed>, MailboxError> {
-        let rows = self.store.sandbox_mailbox_system().await.map_err(failure)?;
+        let rows = self.store.sandbox_mailbox_system().await.map_err(|error| self.failure(&error))?;
         Ok(rows.into_iter().map(owed).collect())
     }
 }
@@ -43,9 +45,4 @@ fn owed(row: SandboxOwed) -> Owed {
     let SandboxOwed { session_id, wa_id, chat, taken_at, receipts, reply } = row;
     let reply = reply.map(|(wa_id, content)| Reply { wa_id, content });
     Owed { session: session_id, wa_id, to: chat, taken_at, receipts, reply }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn failure(error: StoreError) -> MailboxError {
-    MailboxError(error.to_string())
 }

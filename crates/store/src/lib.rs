@@ -215,6 +215,11 @@ impl Store {
         }
     }
 
+    /// Whether [`Self::close`] was called: nothing is written any more.
+    pub fn is_closed(&self) -> bool {
+        self.inner.writer.is_closed()
+    }
+
     fn read(&self) -> &Sql<DatabaseConnection> {
         &self.inner.read
     }

@@ -113,6 +113,11 @@ impl Writer {
         self.submit((input, change), |pending| Request::Change(Box::new(pending))).await
     }
 
+    /// Whether the task has ended, or ends after what waits.
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
     /// Writes what waits and ends the task.
     pub async fn close(&self) {
         // An error says that it is closed already.

@@ -107,6 +107,7 @@ impl Keeper {
                         self.timer.launch(departure);
                     }
                 }
+                Err(MailboxError::Closed) => return,
                 Err(error) => {
                     unpoisoned(&self.work).put_back(batch);
                     drop(writing);

@@ -59,10 +59,16 @@ pub trait Mailbox: Send + Sync + 'static {
     async fn load(&self) -> Result<Vec<Owed>, MailboxError>;
 }
 
-/// The mailbox cannot be reached now; for the log alone.
+/// Why a mailbox did nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the sandbox's mailbox: {0}")]
-pub struct MailboxError(pub String);
+pub enum MailboxError {
+    /// The process is about to end; the next one goes on.
+    #[error("the sandbox's mailbox is closed")]
+    Closed,
+    /// It cannot be reached now; for the log alone.
+    #[error("the sandbox's mailbox: {0}")]
+    Failed(String),
+}
 
 impl From<MailboxError> for LinkError {
     fn from(error: MailboxError) -> Self {

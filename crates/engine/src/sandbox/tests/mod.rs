@@ -155,7 +155,7 @@ impl Mailbox for Disk {
     async fn write(&self, changes: MailboxChanges) -> Result<(), MailboxError> {
         self.writes.subscribe().wait_for(|writes| *writes).await.unwrap();
         if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-            return Err(MailboxError("as the test wants it".to_owned()));
+            return Err(MailboxError::Failed("as the test wants it".to_owned()));
         }
         self.kept.write(changes).await
     }
