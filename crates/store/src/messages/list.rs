@@ -63,7 +63,8 @@ async fn page(
     filter: &MessageFilter,
     request: PageRequest,
 ) -> Result<Page<Message>, StoreError> {
-    let (mut search, rest) = Search::new(tenant, filter, request.after());
+    let sqlite = tx.0.get_database_backend() == DbBackend::Sqlite;
+    let (mut search, rest) = Search::new(sqlite, tenant, filter, request.after());
     let mut end = None;
     if !rest.is_empty() {
         end = tx.one(search.end_sql(), search.values.clone()).await?.as_ref().map(cursor).transpose()?;
@@ -147,8 +148,10 @@ impl Rest {
 
 /// The ranges of indexes that hold what a filter asks for; no row stands in two of them.
 struct Search {
-    /// The conditions of each range.
-    ranges: Vec<String>,
+    /// The index of each range, and its conditions.
+    ranges: Vec<(&'static str, String)>,
+    /// Whether to name the index: without statistics SQLite takes the tenant's for a session from a time until another.
+    sqlite: bool,
     /// What all of them share.
     shared: String,
     values: Vec<Value>,
@@ -156,8 +159,8 @@ struct Search {
 
 impl Search {
     /// The ranges, and what of the filter they do not answer.
-    fn new(tenant: TenantId, filter: &MessageFilter, after: Option<Cursor>) -> (Self, Rest) {
-        let mut search = Self { ranges: Vec::new(), shared: String::new(), values: Vec::new() };
+    fn new(sqlite: bool, tenant: TenantId, filter: &MessageFilter, after: Option<Cursor>) -> (Self, Rest) {
+        let mut search = Self { ranges: Vec::new(), sqlite, shared: String::new(), values: Vec::new() };
         let tenant = search.value(tenant.as_uuid());
         search.shared = format!("tenant_id = {tenant}");
         if let Some(from) = filter.from {
@@ -178,16 +181,16 @@ impl Search {
         {
             rest.status = None;
             let status = search.value(status.as_str());
-            search.ranges.push(format!("{RARE} AND status = {status}"));
+            search.ranges.push(("messages_by_rare_status", format!("{RARE} AND status = {status}")));
         } else if direction == Some(Direction::Inbound) {
             rest.direction = None;
-            search.ranges.push(INBOUND.to_owned());
+            search.ranges.push(("messages_inbound", INBOUND.to_owned()));
         } else if let Some(session) = session_id {
             rest.session_id = None;
             let session = search.value(session.as_uuid());
-            search.ranges.push(format!("session_id = {session}"));
+            search.ranges.push(("messages_of_session", format!("session_id = {session}")));
         } else {
-            search.ranges.push("TRUE".to_owned());
+            search.ranges.push(("messages_of_tenant", "TRUE".to_owned()));
         }
         (search, rest)
     }
@@ -202,8 +205,13 @@ impl Search {
             .map(|to| self.value(to))
             .collect();
         let elsewhere = format!("remote_jid NOT IN ({})", chats.join(", "));
-        self.ranges.extend(chats.iter().map(|chat| format!("remote_jid = {chat}")));
-        self.ranges.extend(written.iter().map(|to| format!("recipient = {to} AND {TO_ELSEWHERE} AND {elsewhere}")));
+        let chat = |chat: &String| ("messages_of_chat", format!("remote_jid = {chat}"));
+        self.ranges.extend(chats.iter().map(chat));
+        let elsewhere = |to: &String| {
+            let range = format!("recipient = {to} AND {TO_ELSEWHERE} AND {elsewhere}");
+            ("messages_to_elsewhere", range)
+        };
+        self.ranges.extend(written.iter().map(elsewhere));
     }
 
     /// Ends the ranges where the walk does, and leaves only the rows that are the rest of what was asked for. COALESCE
@@ -241,9 +249,12 @@ impl Search {
 
     /// `columns` of the rows of each range, each cut by `tail`.
     fn each(&self, columns: &str, tail: &str) -> String {
-        let range = |(number, range): (usize, &String)| {
+        let range = |(number, (index, range)): (usize, &(&str, String))| {
+            let by = if self.sqlite { format!(" INDEXED BY {index}") } else { String::new() };
             let shared = &self.shared;
-            format!("SELECT * FROM (SELECT {columns} FROM messages WHERE {shared} AND {range} {tail}) AS range{number}")
+            format!(
+                "SELECT * FROM (SELECT {columns} FROM messages{by} WHERE {shared} AND {range} {tail}) AS range{number}"
+            )
         };
         self.ranges.iter().enumerate().map(range).collect::<Vec<_>>().join(" UNION ALL ")
     }
@@ -292,7 +303,7 @@ pub(super) fn queued_sql() -> String {
 /// Every statement of a list but the one that reads the rows it found.
 #[cfg(test)]
 pub(super) fn statements(tenant: TenantId, filter: &MessageFilter, request: PageRequest) -> Vec<String> {
-    let (mut search, rest) = Search::new(tenant, filter, request.after());
+    let (mut search, rest) = Search::new(true, tenant, filter, request.after());
     let end = search.end_sql();
     search.narrow(request.after(), &rest);
     vec![end, search.page(request).0, search.count().0]
