@@ -38,6 +38,8 @@ async fn schemathesis_finds_nothing_in_the_whole_document() -> Result<()> {
     let ada = server.register("ada").await?;
     let session = ada.sandbox().await;
     let message = ada.send_text(&session, "919876543210", "hello").await;
+    let keys = ada.person.get("/api/api-keys").await.data();
+    let key_id = keys[0]["id"].as_str().context("a key has an id")?;
     let login = json!({"email": ada.email, "password": Tenant::PASSWORD});
     let second = server.client().post("/api/auth/login", &login).await.data();
     let second = second["accessToken"].as_str().context("a token")?;
@@ -55,6 +57,7 @@ async fn schemathesis_finds_nothing_in_the_whole_document() -> Result<()> {
         ("TOKEN", token.as_str()),
         ("SECOND_TOKEN", second),
         ("KEY", key.as_str()),
+        ("KEY_ID", key_id),
         ("OPERATOR", OPERATOR),
         ("SESSION", session.as_str()),
         ("MESSAGE", message.as_str()),
