@@ -2,7 +2,8 @@
 # Installs what a target of the Makefile needs, as far as this user may, and says plainly what is missing where not.
 #
 #   scripts/setup.sh run     a C compiler and Rust
-#   scripts/setup.sh test    those, and Node.js, Python, PostgreSQL, Chromium and the small tools that the tests call
+#   scripts/setup.sh test    those, and Node.js, Python, PostgreSQL, PgBouncer, Chromium and the small tools that the
+#                             tests call
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/path.sh
@@ -18,13 +19,16 @@ as_root() {
 }
 
 updated=
-install_packages() { # PACKAGE…: false where they cannot be installed
+update_packages() { # false where they cannot be updated
   have apt-get || return 1
+  [ -z "$updated" ] || return 0
+  as_root apt-get update -qq >/dev/null || return 1
+  updated=yes
+}
+
+install_packages() { # PACKAGE…: false where they cannot be installed
   echo "setup: installing $*"
-  if [ -z "$updated" ]; then
-    as_root apt-get update -qq >/dev/null || return 1
-    updated=yes
-  fi
+  update_packages || return 1
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
@@ -83,6 +87,13 @@ need_postgres() {
   missing+=("PostgreSQL (every test of the database runs on it too): as root, run: apt-get install postgresql; or set WAYPOST_TEST_POSTGRES to the URL of one that may create databases")
 }
 
+need_pgbouncer() {
+  # Debian keeps it where only root looks.
+  if have pgbouncer || [ -x /usr/sbin/pgbouncer ]; then return; fi
+  install_packages pgbouncer && return
+  missing+=("PgBouncer (the tests of poolers): as root, run: apt-get install pgbouncer")
+}
+
 need_chromium() {
   if [ "${WAYPOST_SKIP_BROWSER:-}" = 1 ] || have chromium || have google-chrome; then return; fi
   install_packages chromium && return
@@ -95,6 +106,24 @@ need_python() {
   missing+=("Python 3 with venv and pip (schemathesis, which tries the API's document out): as root, run: apt-get install python3-venv")
 }
 
+need_fail2ban() {
+  have fail2ban-regex && return
+  need python3 "runs fail2ban-regex" python3
+  # Unpacked, not installed: an installed one would start its service and guard this machine's sshd.
+  mkdir -p "$waypost_fail2ban"
+  update_packages || true
+  if ! (cd "$waypost_fail2ban" && apt-get download -qq fail2ban && dpkg -x fail2ban_*.deb .) >/dev/null 2>&1; then
+    missing+=("fail2ban-regex (the test of the filter of the log): as root, run: apt-get install fail2ban")
+    return
+  fi
+  cat >"$waypost_fail2ban/fail2ban-regex" <<'END'
+#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")
+PYTHONPATH=$here/usr/lib/python3/dist-packages exec python3 "$here/usr/bin/fail2ban-regex" "$@"
+END
+  chmod +x "$waypost_fail2ban/fail2ban-regex"
+}
+
 need cc "compiles SQLite and ring" gcc libc6-dev
 need_rust
 if [ "$purpose" = test ]; then
@@ -102,8 +131,10 @@ if [ "$purpose" = test ]; then
   need jq "runs the README's example" jq
   need_node
   need_postgres
+  need_pgbouncer
   need_chromium
   need_python
+  need_fail2ban
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

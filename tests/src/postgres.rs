@@ -106,17 +106,17 @@ fn tool(name: &str) -> Result<PathBuf> {
 }
 
 /// Whether this process is root's: its folder in /proc belongs to its user.
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|folder| folder.uid() == 0)
 }
 
 /// PostgreSQL refuses to run as root.
-fn server_user() -> &'static str {
+pub(crate) fn server_user() -> &'static str {
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     if users.lines().any(|line| line.starts_with("postgres:")) { "postgres" } else { "nobody" }
 }
 
-fn as_server_user(program: &Path) -> Command {
+pub(crate) fn as_server_user(program: &Path) -> Command {
     if !is_root() {
         return Command::new(program);
     }
@@ -126,7 +126,7 @@ fn as_server_user(program: &Path) -> Command {
     command
 }
 
-async fn run(command: &mut Command) -> Result<()> {
+pub(crate) async fn run(command: &mut Command) -> Result<()> {
     let output = command.output().await.with_context(|| format!("cannot run {command:?}"))?;
     if !output.status.success() {
         bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));

@@ -93,10 +93,13 @@ impl Process {
             let asked = Command::new("kill").args(["-s", signal, &pid.to_string()]).status().await;
             assert!(asked.expect("kill(1) is on every machine").success(), "{} could not be asked to end", self.name);
         }
+        self.wait().await
+    }
+
+    /// Waits until the program has ended.
+    pub async fn wait(&mut self) -> ExitStatus {
         let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
-        ended
-            .unwrap_or_else(|_| panic!("{} did not end when asked", self.name))
-            .expect("a child of ours can be waited for")
+        ended.unwrap_or_else(|_| panic!("{} did not end", self.name)).expect("a child of ours can be waited for")
     }
 
     /// What the program printed so far, both streams.

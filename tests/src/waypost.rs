@@ -73,10 +73,29 @@ impl Waypost {
         Ok(server)
     }
 
-    /// Ends the server as an operator does, and starts it again on the same data and port.
-    pub async fn restart(&mut self) -> Result<()> {
+    /// Starts `waypost serve` in a data folder of its own, which must not come up, and returns what it printed.
+    pub async fn refusal(setup: Setup) -> Result<String> {
+        let data = tempfile::tempdir()?;
+        let mut process = serve(&setup, "127.0.0.1:0", data.path(), None)?;
+        let status = process.wait().await;
+        assert!(!status.success(), "the server ended with {status}: {}", process.log());
+        Ok(process.log())
+    }
+
+    /// Waits until the server ends by itself.
+    pub async fn ended(&mut self) -> std::process::ExitStatus {
+        self.process.wait().await
+    }
+
+    /// Ends the server as an operator does.
+    pub async fn stop(&mut self) {
         let status = self.process.terminate().await;
         assert!(status.success(), "the server ended with {status}");
+    }
+
+    /// Ends the server as an operator does, and starts it again on the same data and port.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.stop().await;
         self.start_again().await
     }
 
@@ -116,6 +135,14 @@ impl Waypost {
     /// Where the server keeps its files.
     pub fn data_folder(&self) -> &Path {
         self.data.path()
+    }
+
+    /// The URL of its PostgreSQL database.
+    ///
+    /// # Panics
+    /// When it is set up on another kind.
+    pub fn database_url(&self) -> String {
+        self.postgres.as_ref().expect("it is set up on PostgreSQL").url()
     }
 
     /// Its process id, while it runs.

@@ -4,9 +4,11 @@
 mod api_keys;
 mod auth;
 mod docs;
+mod doors;
 mod faults;
 mod floods;
 mod messages;
+mod start;
 mod tenants;
 mod whatsapp;
 #[cfg(feature = "wire-sim")]

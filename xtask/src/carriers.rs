@@ -46,7 +46,7 @@ struct Carrier {
     line: String,
     /// What stands there when the guarantee is taken out.
     without: String,
-    /// The target with the test: `lib`, or the name of an integration test.
+    /// The target with the test: `lib`, `bins`, or the name of an integration test.
     target: String,
     /// The test's name, or a part of it.
     test: String,
@@ -244,7 +244,11 @@ fn cargo() -> std::ffi::OsString {
 
 /// Cargo's arguments for a carrier's target.
 fn selection(target: &str) -> Vec<&str> {
-    if target == "lib" { vec!["--lib"] } else { vec!["--test", target] }
+    match target {
+        "lib" => vec!["--lib"],
+        "bins" => vec!["--bins"],
+        test => vec!["--test", test],
+    }
 }
 
 /// The last lines: where compilers and test runners say what was wrong.

@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tracing::Span;
+use uuid::Uuid;
 use waypost_domain::{RefreshFamilyId, Role, Scope, TenantId, UserId};
 use waypost_gateway::{Caller, Credential, NOT_THE_OPERATOR};
 
@@ -17,6 +18,25 @@ use crate::{App, error::ApiError, input::ClientAddress};
 
 /// The header that carries an API key.
 pub const API_KEY_HEADER: &str = "x-api-key";
+
+/// Who was let in: goes with the answer, for what is around every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Entered {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The person or the API key.
+    pub credential: Uuid,
+}
+
+impl Entered {
+    fn by(caller: &Caller) -> Self {
+        let credential = match &caller.credential {
+            Credential::User { user_id, .. } => user_id.as_uuid(),
+            Credential::ApiKey { key_id, .. } => key_id.as_uuid(),
+        };
+        Self { tenant: caller.tenant_id, credential }
+    }
+}
 
 /// Lets people in.
 pub async fn require_user(
@@ -63,12 +83,19 @@ pub async fn require_operator(
     }
 }
 
-async fn enter(app: &App, caller: Result<Caller, ApiError>, mut request: Request, next: Next) -> Response {
+async fn enter(app: &App, caller: Result<Caller, ApiError>, request: Request, next: Next) -> Response {
     let caller = match caller {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
     Span::current().record("tenant.id", tracing::field::display(caller.tenant_id));
+    let entered = Entered::by(&caller);
+    let mut response = admit(app, caller, request, next).await;
+    response.extensions_mut().insert(entered);
+    response
+}
+
+async fn admit(app: &App, caller: Caller, mut request: Request, next: Next) -> Response {
     let Some(limiter) = &app.limiter else {
         request.extensions_mut().insert(caller);
         return next.run(request).await;

@@ -2,13 +2,17 @@
 
 use std::num::NonZeroU32;
 
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::HeaderValue;
+
+use crate::proxies::TrustedProxies;
 
 /// The settings of the HTTP surface.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
     /// The most bytes that a JSON body may have.
     pub json_body_limit: usize,
+    /// The most bytes of request bodies that are in memory at a time, and again of answers.
+    pub max_body_bytes_in_flight: usize,
     /// How many requests a tenant may make a minute, and at once after a rest; none for no limit, and then no
     /// `RateLimit-*` headers either. The default is far above what two cores can serve: on an installation of one's own
     /// there is nobody to protect from oneself.
@@ -18,9 +22,8 @@ pub struct ApiConfig {
     pub open_requests_per_minute: Option<NonZeroU32>,
     /// How many such requests there may be a second, from all networks; none for no limit.
     pub open_requests_per_second: Option<NonZeroU32>,
-    /// The header in which a reverse proxy of one's own names the client, such as `x-forwarded-for`; its last entry is
-    /// believed. None where clients connect directly: they could write anything into it.
-    pub client_address_header: Option<HeaderName>,
+    /// The reverse proxies whose word on a client's address is believed.
+    pub proxies: TrustedProxies,
     /// Whether the API's document and its page are served.
     pub docs: bool,
     /// The origins of web pages whose scripts may call the API, such as `https://app.example.com`.
@@ -31,10 +34,11 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             json_body_limit: 1024 * 1024,
+            max_body_bytes_in_flight: 64 * 1024 * 1024,
             requests_per_minute: NonZeroU32::new(6_000_000),
             open_requests_per_minute: NonZeroU32::new(600),
             open_requests_per_second: NonZeroU32::new(200),
-            client_address_header: None,
+            proxies: TrustedProxies::default(),
             docs: true,
             cors_origins: Vec::new(),
         }

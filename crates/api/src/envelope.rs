@@ -103,15 +103,20 @@ pub struct Pagination {
     /// Rows a page.
     #[schema(example = 20)]
     limit: u32,
-    /// Rows in all. Absent where a cursor was given: nothing is counted then.
+    /// Rows in all, 10000 at most. Absent where a cursor was given: nothing is counted then.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 1)]
     total: Option<u64>,
-    /// Pages in all. Absent where a cursor was given.
+    /// `true` if there are more rows, or may be, than `total` says. Else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    total_is_capped: Option<bool>,
+    /// Pages in all, as `total` counts them. Absent where a cursor was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 1)]
     total_pages: Option<u64>,
-    /// Give it as `cursor` to get the next rows. Absent on the last page, and in lists that take no cursor.
+    /// Give it as `cursor` to get the next rows. Absent on the last page, and on no other: a page may have fewer rows
+    /// than `limit`, none even, and yet not be the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next_cursor: Option<String>,
@@ -121,13 +126,13 @@ impl<T: ToSchema> Listed<T> {
     /// The rows of `page`, which is what `window` asked for.
     pub fn new<R>(window: Window, page: Page<R>, row: impl Fn(R) -> T) -> Self {
         let limit = window.limit();
-        let next_cursor = page.next_cursor.filter(|_| window.takes_cursor()).map(|cursor| cursor.to_string());
         let pagination = Pagination {
             page: window.page(),
             limit,
             total: page.total,
+            total_is_capped: page.total_is_capped.then_some(true),
             total_pages: page.total.map(|total| total.div_ceil(u64::from(limit))),
-            next_cursor,
+            next_cursor: page.next_cursor.map(|cursor| cursor.to_string()),
         };
         Self { success: true, data: page.items.into_iter().map(row).collect(), pagination }
     }

@@ -50,7 +50,14 @@ pub(crate) enum ApiError {
     WhatsappUnavailable(String),
     /// The database does not answer or cannot write. The cause is for the log.
     NotReady(String),
+    /// A limit of the server's own is reached for the moment: this one.
+    Busy(&'static str),
+    /// Something of this server's keeps it from that at present; the sentence says what.
+    Unready(String),
 }
+
+/// After how many seconds a client may try again what a busy server turned away.
+const BUSY_SECONDS: u32 = 2;
 
 impl ApiError {
     /// One field's error.
@@ -97,12 +104,18 @@ impl ApiError {
                 "Something went wrong on our side. The requestId names the entry in the log".into(),
             ),
             Self::WhatsappUnavailable(sentence) => (S::BAD_GATEWAY, "WHATSAPP_UNAVAILABLE", sentence.clone()),
+            Self::Unready(sentence) => (S::SERVICE_UNAVAILABLE, "NOT_READY", format!("{sentence}. Try again later")),
             Self::NotReady(_) => (
                 S::SERVICE_UNAVAILABLE,
                 "NOT_READY",
                 "The database does not answer, or cannot write because its disk is full. What was confirmed is safe; try \
                  again later"
                     .into(),
+            ),
+            Self::Busy(limit) => (
+                S::SERVICE_UNAVAILABLE,
+                "NOT_READY",
+                format!("{limit}. Try again in {BUSY_SECONDS} s"),
             ),
         }
     }
@@ -133,6 +146,9 @@ impl IntoResponse for ApiError {
             Self::RateLimited(seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
             }
+            Self::Busy(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(BUSY_SECONDS));
+            }
             Self::Unauthorized(_) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
@@ -158,6 +174,7 @@ impl From<GatewayError> for ApiError {
             GatewayError::RateLimited(seconds) => Self::RateLimited(seconds),
             GatewayError::WhatsappUnavailable(sentence) => Self::WhatsappUnavailable(sentence),
             GatewayError::DatabaseUnavailable(cause) => Self::NotReady(cause),
+            GatewayError::NotReady(sentence) => Self::Unready(sentence),
             GatewayError::Internal(cause) => Self::Internal(cause),
         }
     }
@@ -207,6 +224,8 @@ mod tests {
             ApiError::Internal("disk full".into()),
             ApiError::WhatsappUnavailable("The session is not connected".into()),
             ApiError::NotReady("connection refused".into()),
+            ApiError::Busy("Too many bodies are on their way"),
+            ApiError::Unready("The server's disk has less than 256 MiB free".into()),
         ]
         .iter()
         .map(|error| (error.parts().0.as_u16(), error.envelope(Uuid::nil())))

@@ -11,6 +11,7 @@ mod json;
 pub mod once;
 mod path;
 mod query;
+mod receive;
 pub mod rules;
 mod window;
 

@@ -4,7 +4,9 @@
 //! strangers (`doors`), or credential and rate limit (`auth`) → typed input (`input`) → a use case of [`waypost_gateway`] → envelope. `router.rs` lists every
 //! route; every endpoint is one file under `v1/`.
 
+mod access_log;
 mod auth;
+mod budget;
 mod config;
 mod doors;
 mod envelope;
@@ -12,17 +14,21 @@ mod error;
 mod input;
 mod openapi;
 mod path;
+mod proxies;
 mod rate_limit;
 mod request;
 mod router;
 mod v1;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
+use budget::Budget;
 use waypost_gateway::Gateway;
 
 pub use config::ApiConfig;
 pub use openapi::openapi;
+pub use proxies::TrustedProxies;
+pub use request::TurnedAway;
 pub use router::router;
 
 /// What handlers share.
@@ -32,12 +38,27 @@ pub(crate) struct App {
     config: Arc<ApiConfig>,
     limiter: Option<Arc<rate_limit::Limiter>>,
     doors: Arc<doors::Doors>,
+    /// Request bodies in memory.
+    bodies: Budget,
+    /// Answers in memory.
+    answers: Budget,
+    /// Says once that a proxy seems to be there that nobody trusts.
+    untrusted_proxy: Arc<Once>,
 }
 
 impl App {
     fn new(gateway: Gateway, config: ApiConfig) -> Self {
         let limiter = config.requests_per_minute.map(|limit| Arc::new(rate_limit::Limiter::new(limit)));
         let doors = Arc::new(doors::Doors::new(&config));
-        Self { gateway, config: Arc::new(config), limiter, doors }
+        let bytes = config.max_body_bytes_in_flight;
+        Self {
+            gateway,
+            config: Arc::new(config),
+            limiter,
+            doors,
+            bodies: Budget::new(bytes),
+            answers: Budget::new(bytes),
+            untrusted_proxy: Arc::new(Once::new()),
+        }
     }
 }

@@ -1,10 +1,9 @@
-//! What goes around every request: its id, its span in the log, the envelope of its errors, its security headers.
-
-use std::time::Instant;
+//! What goes around every request: its id, its client's address, its span and its line in the log, the envelope of its
+//! errors, its security headers, and the memory that its answer takes.
 
 use axum::{
     Json,
-    body::Body,
+    body::{Body, Bytes, HttpBody, to_bytes},
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
@@ -12,8 +11,14 @@ use axum::{
 };
 use tracing::Instrument;
 use uuid::Uuid;
+use waypost_domain::TenantId;
 
-use crate::{App, error::ApiError};
+use crate::{
+    App,
+    access_log::Asked,
+    budget::{Held, Holder},
+    error::ApiError,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -26,22 +31,85 @@ const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
+/// Answers up to this length, in bytes, are not counted: the system takes them off our hands at once.
+const UNCOUNTED_ANSWER: u64 = 16 * 1024;
+
+/// Comes with a request for which the server has no connection left. Only whether the process is well can be asked then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// The client's address has as many connections as it may have.
+    AddressFull,
+    /// The server has.
+    ServerFull,
+}
+
 /// The outermost layer. Every line that is logged for a request carries `request.id`, and `tenant.id` once it is known.
-pub async fn answer(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn answer(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id: Uuid = app.gateway.env().new_id();
     let span = tracing::error_span!("request", request.id = %id, tenant.id = tracing::field::Empty);
-    let method = request.method().clone();
-    let started = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
-    let _entered = span.enter();
+    let mut asked = Asked::by(&request, id);
+    let refused = match asked.client.behind(request.headers(), &app) {
+        Ok(client) => {
+            asked.client = client;
+            refused(&request, &asked)
+        }
+        Err(error) => Some(error),
+    };
+    request.extensions_mut().insert(asked.client);
+    let mut response = match refused {
+        Some(error) => error.into_response(),
+        None => next.run(request).instrument(span.clone()).await,
+    };
+    asked.entered = response.extensions_mut().remove();
+    if let Some(entered) = asked.entered {
+        response = within_budget(&app, response, entered.tenant).await;
+    }
     if let Some(error) = take_error(&mut response) {
-        log(&error);
+        span.in_scope(|| log(&error));
         response = with_envelope(response, &error, id);
     }
     finish(response.headers_mut(), id);
-    let elapsed_ms = started.elapsed().as_millis();
-    tracing::debug!(http.method = %method, http.status = response.status().as_u16(), elapsed_ms, "answered");
+    asked.answered(response.status());
     response
+}
+
+/// Why a request is not even looked at.
+fn refused(request: &Request, asked: &Asked) -> Option<ApiError> {
+    let turned_away = request.extensions().get::<TurnedAway>()?;
+    let sentence = match turned_away {
+        TurnedAway::AddressFull => "Too many connections are open from this address",
+        TurnedAway::ServerFull => "Too many connections are open",
+    };
+    (!asked.route().starts_with("/health/")).then_some(ApiError::Busy(sentence))
+}
+
+/// Counts a large answer until it is written, for the tenant it goes to. (Those for everyone are small or in memory
+/// anyway.)
+async fn within_budget(app: &App, response: Response, tenant: TenantId) -> Response {
+    let Some(length) = response.body().size_hint().exact().filter(|length| *length > UNCOUNTED_ANSWER) else {
+        return response;
+    };
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let Ok(held) = app.answers.hold(Holder::Tenant(tenant), length).await else {
+        return ApiError::Busy("Too many answers wait to be read at once").into_response();
+    };
+    let (parts, body) = response.into_parts();
+    match to_bytes(body, length).await {
+        Ok(bytes) => Response::from_parts(parts, Bytes::from_owner(Counted { bytes, _held: held }).into()),
+        Err(error) => ApiError::Internal(format!("an answer broke off: {error}")).into_response(),
+    }
+}
+
+/// An answer's bytes with their place in the budget: it is free again when the last of them is written or given up.
+struct Counted {
+    bytes: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// The error that a response carries. The one answer of axum's own that gets here is 405.

@@ -172,7 +172,7 @@ mod tests {
 
     async fn app(folder: &tempfile::TempDir) -> App {
         let config = StoreConfig {
-            database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).into(),
+            database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).parse().unwrap(),
             master_key: MasterKey::new([7; 32]),
             max_connections: 1,
         };

@@ -7,8 +7,11 @@
 
 use crate::PhoneNumber;
 
+/// National digits in, the other forms of them out.
+type Forms = fn(&str) -> Vec<String>;
+
 /// The countries with two forms, and what makes the others of one: national digits in, national digits out.
-const COUNTRIES: [(&str, fn(&str) -> Vec<String>); 6] =
+const COUNTRIES: [(&str, Forms); 6] =
     [("52", mexico), ("54", argentina), ("55", brazil), ("225", ivory_coast), ("229", benin), ("241", gabon)];
 
 impl PhoneNumber {
@@ -42,7 +45,7 @@ fn brazil(national: &str) -> Vec<String> {
         9 if is_area => subscriber.strip_prefix('9').filter(|old| is_mobile(old)).map(|old| format!("{area}{old}")),
         _ => None,
     };
-    Vec::from_iter(other)
+    other.into_iter().collect()
 }
 
 fn mexico(national: &str) -> Vec<String> {
@@ -96,7 +99,7 @@ fn with_prefix(national: &str, prefix: impl Fn(&str) -> Option<&'static str>) ->
         10 => Some(&national[2..]).filter(|old| prefix(old) == Some(&national[..2])).map(str::to_owned),
         _ => None,
     };
-    Vec::from_iter(other)
+    other.into_iter().collect()
 }
 
 fn gabon(national: &str) -> Vec<String> {

@@ -53,6 +53,9 @@ pub enum GatewayError {
     /// The database cannot be reached or cannot write, which may pass. The cause is for the log.
     #[error("{0}")]
     DatabaseUnavailable(String),
+    /// Something of this server's keeps it from doing that at present. The sentence is public.
+    #[error("{0}")]
+    NotReady(String),
     /// Ours. The cause is for the log.
     #[error("internal error: {0}")]
     Internal(String),

@@ -6,7 +6,9 @@ pub mod accounts;
 pub mod api_keys;
 mod auth;
 mod error;
+mod health;
 pub mod limits;
+pub mod lists;
 mod live;
 pub mod loops;
 pub mod messages;
@@ -15,7 +17,7 @@ mod operator;
 mod people;
 pub mod sessions;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use secrecy::{SecretBox, SecretString};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -71,6 +73,10 @@ pub struct GatewayConfig {
     pub check_numbers: CheckNumbers,
     /// How many numbers each session may look up.
     pub lookup_limits: LookupLimits,
+    /// Folders that are written to, beside the database's own.
+    pub folders: Vec<PathBuf>,
+    /// Bytes that must be free in each of these folders: with less, no message is accepted.
+    pub min_free_disk: u64,
 }
 
 impl Default for GatewayConfig {
@@ -93,6 +99,8 @@ impl Default for GatewayConfig {
             operator_token: None,
             check_numbers: CheckNumbers::Asked,
             lookup_limits: LookupLimits::default(),
+            folders: Vec::new(),
+            min_free_disk: 256 * 1024 * 1024,
         }
     }
 }
@@ -111,6 +119,12 @@ pub(crate) struct Inner {
     pub(crate) auth: auth::Auth,
     /// The sessions that memory knows.
     pub(crate) sessions: live::Directory,
+    /// Whose turn it is to list.
+    pub(crate) turns: lists::Turns,
+    /// Whether requests can be served.
+    pub(crate) readiness: health::Readiness,
+    /// Whether there is room for more.
+    pub(crate) disk: health::Disk,
     /// The look-ups of numbers.
     pub(crate) lookups: numbers::Lookups,
     /// The way from the network's word to rows.
@@ -177,6 +191,9 @@ impl Gateway {
             engines,
             auth,
             sessions: live::Directory::default(),
+            turns: lists::Turns::default(),
+            readiness: health::Readiness::default(),
+            disk: health::Disk::default(),
             lookups: numbers::Lookups::default(),
             recorder: loops::record::Recorder::default(),
             due: loops::Alarm::default(),
@@ -198,15 +215,6 @@ impl Gateway {
     pub fn env(&self) -> &Env {
         &self.inner.env
     }
-
-    /// Whether requests can be served: the database answers.
-    pub async fn ready(&self) -> Result<(), GatewayError> {
-        Ok(self.inner.store.ping().await?)
-    }
 }
 
-/// Pages and filters, as use cases take and give them.
-pub mod lists {
-    pub use waypost_store::{MessageFilter, Page, PageRequest};
-}
 pub use waypost_engine::PairingCode;

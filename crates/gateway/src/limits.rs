@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use waypost_domain::{ClientNetwork, Timestamp};
+use waypost_domain::{AddressPrefix, Timestamp};
 
 use crate::GatewayError;
 
@@ -29,11 +29,11 @@ const KEYS: usize = 65_536;
 pub type Client = Option<IpAddr>;
 
 /// What is counted for a [`Client`].
-pub type Network = Option<ClientNetwork>;
+pub type Network = Option<AddressPrefix>;
 
 /// What is counted for a client.
 pub fn network_of(client: Client) -> Network {
-    client.map(ClientNetwork::of)
+    client.map(AddressPrefix::of)
 }
 
 /// So many in a time, all at once after a rest.

@@ -19,13 +19,20 @@ pub enum Asked {
     Version,
 }
 
-/// The settings on the command line.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// The settings on the command line. Shows no value: it may be a secret.
+#[derive(Default, PartialEq, Eq)]
 pub struct Given {
     /// The configuration file.
     pub file: Option<PathBuf>,
     /// The flags, by the settings' keys.
     pub flags: BTreeMap<&'static str, String>,
+}
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let flags: Vec<&&str> = self.flags.keys().collect();
+        f.debug_struct("Given").field("file", &self.file).field("flags", &flags).finish()
+    }
 }
 
 /// The whole command line.

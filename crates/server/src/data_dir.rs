@@ -6,8 +6,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use waypost_store::files::{FileError, check_folder, check_own, check_owner};
+
 /// The file that is locked while a process uses the folder.
 const LOCK: &str = "waypost.lock";
+
+/// The file of the master key.
+pub const MASTER_KEY: &str = "master.key";
+
+/// The file of the token key.
+pub const TOKEN_KEY: &str = "token.key";
+
+/// The SQLite database.
+pub const DATABASE: &str = "waypost.db";
+
+/// What SQLite keeps beside the database, and the lock on it.
+const BESIDE_DATABASE: [&str; 4] = ["-wal", "-shm", "-journal", ".lock"];
 
 /// Why the data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +36,9 @@ pub enum DataDirError {
         /// What the system said.
         why: std::io::Error,
     },
+    /// Files in it, or the folder itself, are not this user's.
+    #[error(transparent)]
+    NotOurs(#[from] FileError),
     /// Another process uses it.
     #[error(
         "another waypost uses the data folder {path}. Stop it first, or give this one another folder with WAYPOST_DATA_DIR"
@@ -48,6 +65,13 @@ impl DataDir {
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make", path))?;
         let path = path.canonicalize().map_err(failed("find", path))?;
+        check_folder(&path)?;
+        // All at once, so that they are mended at once. A key is only read.
+        let of_database = BESIDE_DATABASE.map(|end| format!("{DATABASE}{end}"));
+        let written = [LOCK, DATABASE].into_iter().chain(of_database.iter().map(String::as_str));
+        let written: Vec<PathBuf> = written.map(|name| path.join(name)).collect();
+        check_owner(&[written.as_slice(), &[path.join(MASTER_KEY), path.join(TOKEN_KEY)]].concat())?;
+        check_own(&written)?;
         warn_if_others_may_read(&path);
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new()
@@ -62,13 +86,6 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse { path }),
             Err(TryLockError::Error(why)) => Err(DataDirError::Io { what: "lock", path: lock_path, why }),
         }
-    }
-
-    /// The path of a file in the folder, absolute; where it is not there, it is made, empty and for the owner alone.
-    pub fn own_file(&self, name: &str) -> Result<PathBuf, DataDirError> {
-        let path = self.join(name);
-        let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        made.map(|_| path.clone()).map_err(|why| DataDirError::Io { what: "open", path, why })
     }
 
     /// The path of a file in the folder, absolute.

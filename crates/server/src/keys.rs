@@ -43,10 +43,34 @@ pub enum KeyError {
         /// What it must be.
         why: String,
     },
+    /// There is none, and a new one would open nothing.
+    #[error(
+        "there is no master key at {path}, and the secrets in the database were encrypted under another master key than a new one. Put {name} back from a backup, or give that key with WAYPOST_MASTER_KEY or WAYPOST_MASTER_KEY_FILE. No key was made"
+    )]
+    Missing {
+        /// Where it would have been made.
+        path: PathBuf,
+        /// The file's name.
+        name: String,
+    },
+    /// One value for two purposes.
+    #[error(
+        "the master key and the token key are the same: give each its own, as a leak of one is then not one of both"
+    )]
+    Same,
 }
 
-/// The key that `source` says; without one, the key in the file `name` of the data folder, made where it is not there.
-pub fn load(source: &KeySource, folder: &DataDir, name: &str, env: &Env) -> Result<Key, KeyError> {
+/// What a file that is not there means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// This is the first start: a key is made.
+    Make,
+    /// There are secrets already that need the key.
+    Refuse,
+}
+
+/// The key that `source` says; without one, the key in the file `name` of the data folder, made if it may be.
+pub fn load(source: &KeySource, folder: &DataDir, name: &str, absent: Absent, env: &Env) -> Result<Key, KeyError> {
     if let Some(given) = &source.given {
         return Ok(values::key(given.expose_secret()).expect("the configuration has read it as a key"));
     }
@@ -56,6 +80,7 @@ pub fn load(source: &KeySource, folder: &DataDir, name: &str, env: &Env) -> Resu
     let path = folder.join(name);
     match path.try_exists() {
         Ok(true) => read(&path),
+        Ok(false) if absent == Absent::Refuse => Err(KeyError::Missing { path, name: name.to_owned() }),
         Ok(false) => make(&path, env).map_err(|why| KeyError::Io { what: "make", path, why }),
         Err(why) => Err(KeyError::Io { what: "read", path, why }),
     }
@@ -111,18 +136,26 @@ mod tests {
     #[test]
     fn a_key_is_made_at_the_first_start_for_its_owner_alone_and_stays() {
         let (_root, folder) = folder();
-        let first = load(&NOWHERE, &folder, "master.key", &Env::system()).unwrap();
-        let again = load(&NOWHERE, &folder, "master.key", &Env::system()).unwrap();
+        let first = load(&NOWHERE, &folder, "master.key", Absent::Make, &Env::system()).unwrap();
+        let again = load(&NOWHERE, &folder, "master.key", Absent::Make, &Env::system()).unwrap();
         assert_eq!(first, again);
-        assert_ne!(first, load(&NOWHERE, &folder, "token.key", &Env::system()).unwrap());
+        assert_ne!(first, load(&NOWHERE, &folder, "token.key", Absent::Make, &Env::system()).unwrap());
         assert_eq!(std::fs::metadata(folder.join("master.key")).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn no_key_is_made_beside_secrets_that_need_another() {
+        let (_root, folder) = folder();
+        let refusal = load(&NOWHERE, &folder, "master.key", Absent::Refuse, &Env::system()).unwrap_err();
+        assert!(refusal.to_string().contains("Put master.key back"), "{refusal}");
+        assert!(!folder.join("master.key").exists());
     }
 
     #[test]
     fn a_given_key_is_taken_and_no_file_is_made() {
         let (_root, folder) = folder();
         let given = KeySource { given: Some(SecretString::from("ab".repeat(32))), file: None };
-        assert_eq!(*load(&given, &folder, "master.key", &Env::system()).unwrap(), [0xab; 32]);
+        assert_eq!(*load(&given, &folder, "master.key", Absent::Make, &Env::system()).unwrap(), [0xab; 32]);
         assert!(!folder.join("master.key").exists());
     }
 
@@ -133,7 +166,7 @@ mod tests {
         let source = KeySource { given: None, file: Some(path.clone()) };
         for contents in [vec![0xab; 32], "ab".repeat(32).into_bytes(), format!("{}\n", "AB".repeat(32)).into_bytes()] {
             std::fs::write(&path, contents).unwrap();
-            assert_eq!(*load(&source, &folder, "master.key", &Env::system()).unwrap(), [0xab; 32]);
+            assert_eq!(*load(&source, &folder, "master.key", Absent::Make, &Env::system()).unwrap(), [0xab; 32]);
         }
     }
 
@@ -141,12 +174,12 @@ mod tests {
     fn a_broken_or_missing_key_file_is_refused_and_never_replaced() {
         let (_root, folder) = folder();
         std::fs::write(folder.join("master.key"), "half a k").unwrap();
-        let refusal = load(&NOWHERE, &folder, "master.key", &Env::system()).unwrap_err();
+        let refusal = load(&NOWHERE, &folder, "master.key", Absent::Make, &Env::system()).unwrap_err();
         assert!(matches!(refusal, KeyError::NoKey { .. }), "{refusal}");
         assert_eq!(std::fs::read(folder.join("master.key")).unwrap(), b"half a k");
 
         let elsewhere = KeySource { given: None, file: Some(folder.join("nowhere")) };
-        let refusal = load(&elsewhere, &folder, "master.key", &Env::system()).unwrap_err();
+        let refusal = load(&elsewhere, &folder, "master.key", Absent::Make, &Env::system()).unwrap_err();
         assert!(matches!(refusal, KeyError::Io { .. }), "{refusal}");
         assert!(!folder.join("nowhere").exists());
     }

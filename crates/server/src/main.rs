@@ -6,6 +6,7 @@ mod config;
 mod data_dir;
 mod http;
 mod keys;
+mod sandbox_mailbox;
 mod telemetry;
 mod wire;
 

@@ -1,12 +1,19 @@
 //! The log: one line for each thing that happened, as text or as JSON, on standard error.
 //!
+//! No request waits for a line to be written: a thread of its own writes them, and standard error may be a pipe that
+//! nobody empties. Up to [`MAX_LINES`] wait for it; what comes on top is dropped, counted, and told of.
+//!
 //! It never carries key material: what `wacore_libsignal` logs (raw LIDs, identity and ratchet keys, at WARN and above:
 //! notes/wire.md 1.6) is dropped whatever the filter says, and so is what names phone numbers and pairing codes. Records of the `log` crate, which whatsapp-rust writes, come
 //! through the same filter.
 
-use std::io::IsTerminal;
+use std::{
+    io::{BufWriter, IsTerminal},
+    time::Duration,
+};
 
 use tracing::{Metadata, Subscriber};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     filter::{LevelFilter, filter_fn},
@@ -21,9 +28,48 @@ use crate::config::{LogConfig, LogFormat};
 /// whatsapp-rust's linking by code (at INFO).
 const NEVER: [&str; 3] = ["wacore_libsignal", "Client/PairCode", "Bot/PairCode"];
 
+/// The most lines that wait to be written: some megabytes.
+const MAX_LINES: usize = 16_384;
+
+/// How often it is told how many lines were dropped.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
+/// The log of this process. When it is dropped it writes what waits, for a second at most.
+#[must_use]
+pub struct Log {
+    dropped: ErrorCounter,
+    _guard: WorkerGuard,
+}
+
 /// Starts the log.
-pub fn start(config: &LogConfig) {
-    subscriber(config, std::io::stderr, std::io::stderr().is_terminal()).init();
+pub fn start(config: &LogConfig) -> Log {
+    // Buffered: when many lines wait they are written together, and when none waits what there is goes out.
+    let lines = BufWriter::new(std::io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_LINES).finish(lines);
+    let dropped = writer.error_counter();
+    subscriber(config, writer, std::io::stderr().is_terminal()).init();
+    Log { dropped, _guard: guard }
+}
+
+impl Log {
+    /// Tells of lines that were dropped, for as long as it runs.
+    pub fn tell_of_losses(&self) -> impl Future<Output = ()> + Send + use<> {
+        let dropped = self.dropped.clone();
+        async move {
+            let mut told = 0;
+            loop {
+                tokio::time::sleep(TELL_EVERY).await;
+                let lines = dropped.dropped_lines();
+                if lines > told {
+                    tracing::warn!(
+                        lines = lines - told,
+                        "lines of this log were dropped: it was not taken off fast enough"
+                    );
+                    told = lines;
+                }
+            }
+        }
+    }
 }
 
 fn subscriber<W>(config: &LogConfig, writer: W, colours: bool) -> impl Subscriber + Send + Sync + use<W>

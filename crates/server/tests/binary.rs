@@ -5,7 +5,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
@@ -29,7 +29,11 @@ fn waypost(data: &Path, settings: &[(&str, &str)]) -> Command {
 
 impl Server {
     fn start(data: &Path) -> Self {
-        let mut child = waypost(data, &[]).arg("serve").stderr(Stdio::null()).spawn().unwrap();
+        Self::start_with(data, &[])
+    }
+
+    fn start_with(data: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut child = waypost(data, settings).arg("serve").stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let (_, after) = line.split_once("http://").unwrap_or_else(|| panic!("no address in {line:?}"));
@@ -76,7 +80,7 @@ fn it_starts_on_an_empty_folder_answers_and_stops_when_told_to_and_again() {
         assert!(server.get("/api/auth/me").starts_with("HTTP/1.1 401"));
         assert!(server.stop());
     }
-    for made in ["waypost.db", "master.key", "token.key", "waypost.lock"] {
+    for made in ["waypost.db", "waypost.db.lock", "master.key", "token.key", "waypost.lock"] {
         let metadata = std::fs::metadata(data.path().join("data").join(made)).unwrap();
         assert_eq!(metadata.mode() & 0o777, 0o600, "{made}");
     }
@@ -115,7 +119,86 @@ fn a_database_made_with_another_master_key_is_refused() {
     assert!(Server::start(data.path()).stop());
     std::fs::remove_file(data.path().join("data/master.key")).unwrap();
     let refusal = refusal(data.path(), &[]);
+    assert!(refusal.contains("another master key") && refusal.contains("WAYPOST_MASTER_KEY_FILE"), "{refusal}");
+    assert!(!data.path().join("data/master.key").exists(), "no key is made that opens nothing");
+    let refusal = self::refusal(data.path(), &[("WAYPOST_MASTER_KEY", &"ab".repeat(32))]);
     assert!(refusal.contains("another master key"), "{refusal}");
+}
+
+#[test]
+fn one_key_for_two_purposes_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let key = "ab".repeat(32);
+    let refusal = refusal(data.path(), &[("WAYPOST_MASTER_KEY", &key), ("WAYPOST_TOKEN_KEY", &key)]);
+    assert!(refusal.contains("the master key and the token key are the same"), "{refusal}");
+}
+
+#[test]
+fn nothing_of_a_password_is_shown_however_it_was_written() {
+    for password in ["se@cret", "se?cret", "se#cret", "se/cret", "se%zzcret", "se%ffcret", "se cret", "12?cret"] {
+        let data = tempfile::tempdir().unwrap();
+        let refusal =
+            refusal(data.path(), &[("DATABASE_URL", &format!("postgres://wayuser:{password}@127.0.0.1:1/waypost"))]);
+        assert!(refusal.contains("percent-encode @ : / ? # %"), "{refusal}");
+        assert!(!refusal.contains("cret") && !refusal.contains("wayuser"), "{refusal}");
+    }
+}
+
+#[test]
+fn the_end_of_a_line_and_quotes_make_no_second_data_folder() {
+    for folder in ["./data\r", "\"./data\"", "'./data'"] {
+        let data = tempfile::tempdir().unwrap();
+        let refusal = refusal(data.path(), &[("WAYPOST_DATA_DIR", folder)]);
+        assert!(refusal.contains("WAYPOST_DATA_DIR in the environment"), "{refusal}");
+        assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0, "nothing was made");
+    }
+}
+
+#[test]
+fn a_database_elsewhere_is_its_owners_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let file = data.path().join("made/waypost.db");
+    let server = Server::start_with(data.path(), &[("DATABASE_URL", &format!("sqlite://{}", file.display()))]);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+    assert_eq!(mode(file.parent().unwrap()), 0o700);
+    for made in ["waypost.db", "waypost.db-wal", "waypost.db-shm", "waypost.db.lock"] {
+        assert_eq!(mode(&file.with_file_name(made)), 0o600, "{made}");
+    }
+    assert!(server.stop());
+}
+
+#[test]
+fn what_another_user_owns_or_may_not_be_written_is_refused_with_the_command_that_mends_it() {
+    const STRANGER: u32 = 54_321;
+    let data = tempfile::tempdir().unwrap();
+    if std::fs::metadata(data.path()).unwrap().uid() != 0 {
+        eprintln!("not tried: only root can give files to another user");
+        return;
+    }
+    assert!(Server::start(data.path()).stop());
+    let folder = data.path().join("data");
+    for foreign in ["waypost.db", "waypost.db-wal", "waypost.db-shm", "master.key", "waypost.lock"] {
+        let path = folder.join(foreign);
+        let made = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+        made.and_then(|file| std::os::unix::fs::fchown(file, Some(STRANGER), None)).unwrap();
+        let refusal = refusal(data.path(), &[]);
+        let says = format!("{} belongs to uid 54321, and this process runs as uid 0", path.display());
+        assert!(refusal.contains(&says) && refusal.contains(&format!("chown 0 {}", path.display())), "{refusal}");
+        std::os::unix::fs::chown(&path, Some(0), None).unwrap();
+    }
+    // The other way round: the folder is root's, the process is not.
+    let free = std::fs::Permissions::from_mode(0o755);
+    for path in [data.path(), folder.as_path()] {
+        std::fs::set_permissions(path, free.clone()).unwrap();
+    }
+    let program = data.path().join("waypost");
+    std::fs::copy(env!("CARGO_BIN_EXE_waypost"), &program).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=54321", "--regid=54321", "--clear-groups"]).arg(&program).arg("serve").env_clear();
+    let output = command.env("WAYPOST_DATA_DIR", &folder).env("WAYPOST_LISTEN", "127.0.0.1:0").output().unwrap();
+    let refusal = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(refusal.contains("cannot be written by uid 54321") && refusal.contains("chown 54321"), "{refusal}");
 }
 
 #[test]

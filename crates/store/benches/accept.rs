@@ -26,7 +26,11 @@ async fn run() {
         .find(|argument| argument.contains("://"))
         .unwrap_or_else(|| format!("sqlite://{}", folder.path().join("bench.db").display()));
     let env = Env::system();
-    let config = StoreConfig { database_url: url.into(), master_key: MasterKey::new([1; 32]), max_connections: 4 };
+    let config = StoreConfig {
+        database_url: url.parse().expect("a URL of a database"),
+        master_key: MasterKey::new([1; 32]),
+        max_connections: 4,
+    };
     let store = Store::open(&config, env.clone()).await.expect("an open store");
     let (tenant, session) = (env.new_id(), env.new_id());
 

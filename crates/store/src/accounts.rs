@@ -97,7 +97,7 @@ impl Store {
     /// The user with this e-mail, over all tenants: a login does not know its tenant yet.
     pub async fn password_by_email_system(&self, email: &Email) -> Result<Option<StoredPassword>, StoreError> {
         let sql = "SELECT id, tenant_id, email, name, role, created_at, password_hash FROM users WHERE email = $1";
-        let row = self.read().one(sql, vec![sql::free_text(email.as_str())]).await?;
+        let row = self.auth_read().one(sql, vec![sql::free_text(email.as_str())]).await?;
         row.map(|row| Ok(StoredPassword { user: user(&row)?, password_hash: row.get("users", 6)? })).transpose()
     }
 
@@ -106,7 +106,7 @@ impl Store {
         let sql = "SELECT u.id, u.tenant_id, u.email, u.name, u.role, u.created_at,
                           t.name, t.trial_ends_at, t.created_at
                    FROM users AS u JOIN tenants AS t ON t.id = u.tenant_id WHERE u.id = $1 AND u.tenant_id = $2";
-        let row = self.read().one(sql, vec![user.as_uuid().into(), tenant.as_uuid().into()]).await?;
+        let row = self.auth_read().one(sql, vec![user.as_uuid().into(), tenant.as_uuid().into()]).await?;
         row.map(|row| Ok((self::user(&row)?, tenant_of(&row, tenant)?))).transpose()
     }
 
@@ -150,7 +150,7 @@ impl Store {
     pub async fn refresh_family_is_alive(&self, tenant: TenantId, family: RefreshFamilyId) -> Result<bool, StoreError> {
         let sql = "SELECT created_at FROM refresh_families
                    WHERE id = $1 AND tenant_id = $2 AND revoked_at IS NULL";
-        Ok(self.read().one(sql, vec![family.as_uuid().into(), tenant.as_uuid().into()]).await?.is_some())
+        Ok(self.auth_read().one(sql, vec![family.as_uuid().into(), tenant.as_uuid().into()]).await?.is_some())
     }
 
     /// Deletes refresh tokens and families that expired before `before`. Returns how many tokens went.

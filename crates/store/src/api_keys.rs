@@ -6,7 +6,7 @@ use sea_orm::Value;
 use waypost_domain::{ApiKey, ApiKeyId, TenantId, Timestamp};
 
 use crate::{
-    Page, PageRequest, Store, StoreError,
+    Cursor, Page, PageRequest, Store, StoreError,
     page::{self, Conditions},
     sql::{self, Row},
     writer::Tx,
@@ -37,7 +37,12 @@ impl Store {
     pub async fn api_keys(&self, tenant: TenantId, page: PageRequest) -> Result<Page<ApiKey>, StoreError> {
         let mut conditions = Conditions::new("tenant_id =", tenant.as_uuid());
         conditions.and_sql("revoked_at IS NULL");
-        page::read(self.read(), TABLE, COLUMNS, conditions, page, api_key).await
+        let item = |row: &Row| {
+            let key = api_key(row)?;
+            Ok((Cursor { at: key.created_at, seq: row.get(TABLE, 0)? }, key))
+        };
+        let _turn = self.list_turn().await?;
+        page::read(self.read(), TABLE, COLUMNS, conditions, page, item).await
     }
 
     /// Revokes a key; `false` where the tenant has no such key.
@@ -48,7 +53,7 @@ impl Store {
     /// The key with this hash that is not revoked, over all tenants: a caller's tenant is known only by its key.
     pub async fn api_key_by_hash_system(&self, hash: &ApiKeyHash) -> Result<Option<ApiKey>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE hash = $1 AND revoked_at IS NULL");
-        self.read().one(sql, vec![hash.to_vec().into()]).await?.as_ref().map(api_key).transpose()
+        self.auth_read().one(sql, vec![hash.to_vec().into()]).await?.as_ref().map(api_key).transpose()
     }
 
     /// Notes when keys were last used, many at once. An older time never replaces a newer one.

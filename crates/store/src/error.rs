@@ -32,6 +32,16 @@ impl StoreError {
     pub(crate) fn closed() -> Self {
         Self::Unavailable("the store is closed".to_owned())
     }
+
+    /// What is to be written while the lock on the database is away, or another process's.
+    pub(crate) fn not_ours() -> Self {
+        Self::Unavailable("the lock that makes the database this process's own is not held".to_owned())
+    }
+
+    /// There is no connection.
+    pub(crate) fn connecting(error: &sqlx::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }
 
 impl From<DbErr> for StoreError {
@@ -74,8 +84,8 @@ fn code_is_unavailable(code: &str) -> bool {
     const SQLITE_FULL: u32 = 13;
     const SQLITE_CANTOPEN: u32 = 14;
     if code.len() == 5 {
-        // Connection, rollback of a conflict, resources and disk, operator's intervention, system error.
-        return ["08", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class));
+        // Connection, rollback of a conflict, resources and disk, intervention (an operator's, or a deadline), system error.
+        return ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class));
     }
     code.parse::<u32>().is_ok_and(|code| {
         [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN]
@@ -89,12 +99,13 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_told_from_what_will_not() {
-        // Full disk, busy, read-only file system, I/O error on fsync; connection lost, disk full, shutdown, crash.
-        for code in ["13", "5", "8", "1034", "08006", "53100", "57P01", "57P02", "40P01"] {
+        // Full disk, busy, read-only file system, I/O error on fsync; connection lost, disk full, shutdown, crash, a
+        // statement that took too long.
+        for code in ["13", "5", "8", "1034", "08006", "53100", "57P01", "57P02", "40P01", "57014"] {
             assert!(code_is_unavailable(code), "{code}");
         }
-        // Constraint, unique constraint, generic error; unique constraint, syntax, canceled by a timeout of ours.
-        for code in ["19", "2067", "1", "23505", "42601", "57014"] {
+        // Constraint, unique constraint, generic error; unique constraint, syntax.
+        for code in ["19", "2067", "1", "23505", "42601"] {
             assert!(!code_is_unavailable(code), "{code}");
         }
     }

@@ -63,8 +63,8 @@ pub enum KeyKind {
     Misc = 18,
 }
 
-/// A value with its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A value with its name. Shows no value: most are private keys.
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeyEntry {
     /// Its name within its kind. Names are not encrypted: put no secret in one.
     pub name: String,
@@ -72,6 +72,12 @@ pub struct KeyEntry {
     pub value: Vec<u8>,
     /// A number that can be asked for without decrypting: a flag or a time in seconds, as the kind says.
     pub tag: i64,
+}
+
+impl std::fmt::Debug for KeyEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyEntry").field("name", &self.name).field("tag", &self.tag).finish_non_exhaustive()
+    }
 }
 
 /// The key store of one session.

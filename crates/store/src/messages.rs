@@ -200,8 +200,9 @@ pub struct MessageFilter {
     pub status: Option<MessageStatus>,
     /// In this direction.
     pub direction: Option<Direction>,
-    /// With this chat (`remote_jid`).
-    pub remote_jid: Option<Jid>,
+    /// With whoever has these addresses ([`Store::addresses_of`]): in the chat with one of them (`remote_jid`), or sent to
+    /// what was written as one of them (`to`). Empty for everybody.
+    pub with: Vec<Jid>,
     /// Created at or after this time.
     pub from: Option<Timestamp>,
     /// Created before this time.
@@ -321,13 +322,14 @@ impl Store {
         list::one(self.read(), tenant, message).await
     }
 
-    /// The tenant's messages that match, newest first.
+    /// The tenant's messages that match, newest first. A page may end early, with a cursor: see [`list`].
     pub async fn messages(
         &self,
         tenant: TenantId,
         filter: &MessageFilter,
         page: PageRequest,
     ) -> Result<Page<Message>, StoreError> {
+        let _turn = self.list_turn().await?;
         list::many(self.read(), tenant, filter, page).await
     }
 

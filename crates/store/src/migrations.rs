@@ -10,6 +10,8 @@ mod m0003_schedule;
 mod m0005_pacing;
 mod m0006_number_checks;
 mod m0007_people;
+mod m0008_lists;
+mod m0009_sandbox_mailbox;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -33,6 +35,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_pacing::Migration),
             Box::new(m0006_number_checks::Migration),
             Box::new(m0007_people::Migration),
+            Box::new(m0008_lists::Migration),
+            Box::new(m0009_sandbox_mailbox::Migration),
         ]
     }
 }

@@ -3,12 +3,14 @@
 //! WhatsApp names one person sometimes by number and sometimes by LID. A person is one chat all the same: it keeps the
 //! address under which it was opened, and where it was not opened before both are known, that is the number.
 
-use waypost_domain::{Jid, SessionId, TenantId, Timestamp};
+use waypost_domain::{Jid, JidServer, SessionId, TenantId, Timestamp};
 
 use crate::{Store, StoreError, sql::Row, writer::Tx};
 
 const TABLE: &str = "people";
 const COLUMNS: &str = "lid, number, chat_by_lid";
+/// The most addresses of one person that a list looks under.
+const MAX_ADDRESSES: usize = 6;
 
 /// A person by both addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,28 @@ impl Store {
         row.as_ref().map(person).transpose()
     }
 
+    /// The addresses under which the tenant's sessions know whoever has this address: it first, then the others, those
+    /// learned last first, [`MAX_ADDRESSES`] at most.
+    pub async fn addresses_of(&self, tenant: TenantId, jid: &Jid) -> Result<Vec<Jid>, StoreError> {
+        let mut known = vec![jid.clone()];
+        // A LID leads to a number, and that to the person's other LIDs.
+        for step in 0..2 {
+            let Some(from) = known.get(step).filter(|jid| jid.server() != JidServer::Group) else { break };
+            let values = vec![
+                tenant.as_uuid().into(),
+                from.to_string().into(),
+                i64::try_from(MAX_ADDRESSES).unwrap_or(i64::MAX).into(),
+            ];
+            for row in self.read().all(other_addresses_sql(from.server()), values).await? {
+                let found: Jid = row.name(TABLE, 0, |jid| jid.parse().ok())?;
+                if known.len() < MAX_ADDRESSES && !known.contains(&found) {
+                    known.push(found);
+                }
+            }
+        }
+        Ok(known)
+    }
+
     /// Learns which LID belongs to which number, and settles under which address each person's chat is: under the LID
     /// where only that one has messages, else under the number. What is settled stays.
     pub async fn learn_people(
@@ -57,6 +81,16 @@ impl Store {
     ) -> Result<Vec<Person>, StoreError> {
         self.writer().change(pairs, move |tx, pairs| Box::pin(learn(tx, tenant, session, pairs, now))).await
     }
+}
+
+/// Looks into the people of each of the tenant's sessions by an index. CROSS JOIN: SQLite starts with the sessions then.
+pub(crate) fn other_addresses_sql(known: JidServer) -> String {
+    let (known, other) = if known == JidServer::Lid { ("lid", "number") } else { ("number", "lid") };
+    format!(
+        "SELECT p.{other}, MAX(p.learned_at) AS learned_at FROM sessions AS s CROSS JOIN people AS p
+         WHERE s.tenant_id = $1 AND p.session_id = s.id AND p.{known} = $2
+         GROUP BY p.{other} ORDER BY learned_at DESC LIMIT $3"
+    )
 }
 
 async fn learn(

@@ -7,11 +7,11 @@ use waypost_domain::{
 };
 
 use crate::{
-    Page, PageRequest, Store, StoreError, events,
+    Cursor, Page, PageRequest, Store, StoreError, events,
     events::NewEvent,
     keys, messages, pacing,
     page::{self, Conditions},
-    people,
+    people, sandbox_mailbox,
     sql::{self, Row},
     writer::Tx,
 };
@@ -152,7 +152,12 @@ impl Store {
     /// The tenant's sessions, newest first.
     pub async fn sessions(&self, tenant: TenantId, page: PageRequest) -> Result<Page<Session>, StoreError> {
         let conditions = Conditions::new("tenant_id =", tenant.as_uuid());
-        page::read(self.read(), TABLE, COLUMNS, conditions, page, read).await
+        let item = |row: &Row| {
+            let session = read(row)?;
+            Ok((Cursor { at: session.created_at, seq: row.get(TABLE, 0)? }, session))
+        };
+        let _turn = self.list_turn().await?;
+        page::read(self.read(), TABLE, COLUMNS, conditions, page, item).await
     }
 
     /// How many sessions the tenant has.
@@ -275,6 +280,7 @@ async fn delete(tx: &Tx, tenant: TenantId, session: SessionId, now: Timestamp) -
     keys::clear(tx, session).await?;
     pacing::forget(tx, session).await?;
     people::forget(tx, session).await?;
+    sandbox_mailbox::forget(tx, session).await?;
     messages::fail_waiting(tx, session, &Failure::new(FailureCode::SessionGone), now).await?;
     Ok(true)
 }

@@ -14,25 +14,30 @@
 //! * **One writer at a time.** On SQLite by nature; on PostgreSQL an advisory lock, held for the transaction, keeps the
 //!   writers of several processes apart. So the order of `seq` is the order of commits on both, and a reader that
 //!   follows a cursor misses nothing.
+//! * **One process.** Where this process claimed the database, nothing is written on a connection without its lock
+//!   ([`crate::claim`]).
 //!
 //! A caller that stops waiting (drops the future) before its turn takes its request back.
 
 mod batch;
 mod request;
 
-use std::panic::AssertUnwindSafe;
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions,
     TransactionTrait,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use waypost_domain::Env;
 
 pub(crate) use request::{Pending, Request};
 
-use crate::{StoreError, sql::Sql};
+use crate::{StoreError, claim::Holding, sql::Sql};
 
 /// Requests that may wait; past it a caller waits for a place.
 const QUEUE: usize = 4096;
@@ -63,14 +68,27 @@ impl std::ops::Deref for Tx {
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
     queue: mpsc::Sender<Request>,
+    /// When the task last committed.
+    committed: watch::Receiver<Option<Instant>>,
 }
 
 impl Writer {
     /// Starts the task. It ends when the last handle is dropped or [`Self::close`] is called, after what waits then.
-    pub fn start(connection: DatabaseConnection, env: Env) -> Self {
+    pub fn start(connection: DatabaseConnection, env: Env, holding: Holding) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
-        tokio::spawn(Task { connection, env, requests }.run());
-        Self { queue }
+        let (commit, committed) = watch::channel(None);
+        tokio::spawn(Task { connection, env, holding, requests, commit }.run());
+        Self { queue, committed }
+    }
+
+    /// Whether it committed something within so long.
+    pub fn committed_within(&self, time: Duration) -> bool {
+        self.committed.borrow().is_some_and(|at| at.elapsed() < time)
+    }
+
+    /// Whether the queue has no place left.
+    pub fn is_full(&self) -> bool {
+        self.queue.capacity() == 0
     }
 
     /// Hands in a typed request and waits for its commit.
@@ -105,7 +123,9 @@ impl Writer {
 struct Task {
     connection: DatabaseConnection,
     env: Env,
+    holding: Holding,
     requests: mpsc::Receiver<Request>,
+    commit: watch::Sender<Option<Instant>>,
 }
 
 impl Task {
@@ -172,6 +192,9 @@ impl Task {
             .catch_unwind()
             .await
             .unwrap_or_else(|_| Err(StoreError::Other("a change of the database panicked".to_owned())));
+        if result.is_ok() {
+            self.commit.send_replace(Some(Instant::now()));
+        }
         if matches!(result, Err(StoreError::Unavailable(_) | StoreError::Other(_))) {
             self.renew().await;
         }
@@ -195,6 +218,10 @@ impl Task {
             ..TransactionOptions::default()
         };
         let tx = self.connection.begin_with_options(immediate).await?;
+        // Now that there is a connection: it took the lock when it was made, or did not get it.
+        if !self.holding.may_write() {
+            return Err(StoreError::not_ours());
+        }
         if tx.get_database_backend() == DbBackend::Postgres {
             tx.execute_unprepared(ADVISORY_LOCK).await?;
         }

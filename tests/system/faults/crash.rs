@@ -74,7 +74,7 @@ async fn a_message_without_an_acknowledgement_survives_the_crash_and_is_sent_aga
     let id = ada.send_text(&session, "919876543210", "in doubt").await;
     ada.wait_message(&id, "sending").await;
     server.crash_and_restart().await?;
-    // The pretend network forgot everything with the server; the message did not.
+    // The acknowledgement died with the server.
     let read = ada.wait_message(&id, "read").await;
     let timeline = Tenant::timeline(&read);
     assert_eq!(timeline.iter().filter(|status| *status == "sent").count(), 1, "{timeline:?}");

@@ -10,7 +10,7 @@ use waypost_tests::{Database, Setup, Waypost, eventually};
 
 /// Starts the server on a data folder that is a file system of 24 MiB, in a name space of its own: needs no rights where
 /// the machine lets everybody make one.
-const SMALL_DISK: &str = r#"mkdir -p data; exec unshare --map-root-user --mount sh -c \
+pub(super) const SMALL_DISK: &str = r#"mkdir -p data; exec unshare --map-root-user --mount sh -c \
     'mount -t tmpfs -o size=24m none data && exec "$0" "$@"' "$0" "$@""#;
 
 /// Lets no file of the server grow past `bytes`: its writes beyond fail as they do on a full disk. Needs no rights.
@@ -22,19 +22,20 @@ async fn limit_files(server: &Waypost, bytes: &str) -> Result<()> {
     Ok(())
 }
 
-/// A file on the server's own file system that takes all that is left of it.
-fn fill(server: &Waypost) -> Result<PathBuf> {
+/// A file on the server's own file system that takes what is left of it, but for so many bytes.
+pub(super) fn fill(server: &Waypost, left: u64) -> Result<PathBuf> {
     let pid = server.process_id().expect("the server runs");
     let filler = PathBuf::from(format!("/proc/{pid}/root{}/data/filler", server.data_folder().display()));
     let mut file = std::fs::File::create(&filler).context("cannot reach the server's file system")?;
     for size in [65_536, 512] {
         while file.write_all(&vec![0; size]).is_ok() {}
     }
+    file.set_len(file.metadata()?.len().saturating_sub(left))?;
     Ok(filler)
 }
 
 /// Whether this machine lets the tests make a file system.
-async fn can_mount() -> bool {
+pub(super) async fn can_mount() -> bool {
     let tried = Command::new("unshare")
         .args(["--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"])
         .output()
@@ -78,10 +79,12 @@ async fn a_full_file_system_likewise() -> Result<()> {
         eprintln!("not tried: this machine does not let its users mount a file system in a name space of their own");
         return Ok(());
     }
-    let world = World::start(Setup::on(Database::Sqlite).after(SMALL_DISK), 2, 3).await?;
+    // What is tried is the disk that fails, not the mark before it.
+    let setup = Setup::on(Database::Sqlite).with("WAYPOST_MIN_FREE_DISK", "0MiB").after(SMALL_DISK);
+    let world = World::start(setup, 2, 3).await?;
     let load = load(&world);
     load.wait_accepted(50).await;
-    let filler = fill(&world.server)?;
+    let filler = fill(&world.server, 0)?;
     eventually("accepts to be refused", async || (load.refused() > 5).then_some(())).await;
     std::fs::remove_file(filler)?;
     judged(&world, load).await

@@ -7,3 +7,5 @@ mod crash;
 mod database_down;
 #[cfg(feature = "wire-sim")]
 mod full_disk;
+mod readiness;
+mod sandbox;

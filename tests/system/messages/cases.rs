@@ -51,7 +51,7 @@ impl Desk {
 
 /// The sentence of the one field that an answer refuses.
 #[track_caller]
-fn refused(answer: Answer, field: &str, case: &str) -> String {
+fn refused(answer: &Answer, field: &str, case: &str) -> String {
     assert_eq!(answer.status, 400, "{case}: {}", answer.body);
     assert_eq!(answer.body["code"], "VALIDATION_ERROR", "{case}");
     let errors = answer.body["errors"].as_object().expect("errors");
@@ -79,7 +79,7 @@ async fn a1_a_text_that_shows_nothing_is_refused_and_any_other_arrives_as_it_was
         r"\u3164",
     ];
     for text in nothing {
-        refused(desk.say(FRIEND, text).await, "text", text);
+        refused(&desk.say(FRIEND, text).await, "text", text);
     }
     assert_eq!(desk.count().await, 0);
     for (written, text) in [(r" a\n ", " a\n "), (r"\ud83d\udc69\u200d\ud83d\udcbb", "👩\u{200d}💻")] {
@@ -97,7 +97,7 @@ async fn a3_a_zero_in_brackets_that_must_not_be_dialled_is_refused_by_its_own_se
 ) -> Result<()> {
     let desk = Desk::open(database).await?;
     for to in ["+44 (0)20 7946 0958", "+49 (0) 151 23456789", "+44-(0)-7911-123456"] {
-        let sentence = refused(desk.say(to, "hi").await, "to", to);
+        let sentence = refused(&desk.say(to, "hi").await, "to", to);
         assert!(sentence.starts_with("Leave out the (0)"), "{to}: {sentence}");
     }
     assert_eq!(desk.count().await, 0);
@@ -117,9 +117,9 @@ async fn a4_what_is_no_address_is_refused_at_once_and_what_is_one_is_taken(
                 tel:+919876543210\n1-800-FLOWERS\n0532030482@c.us\n+919876543210@s.whatsapp.net\nstatus@broadcast\n\
                 120363000000000000@newsletter\n919876543210@\n@lid\n-@g.us\n---@g.us";
     for to in none.lines() {
-        refused(desk.say(to, "hi").await, "to", to);
+        refused(&desk.say(to, "hi").await, "to", to);
     }
-    let number = refused(desk.send(r#""to":919876543210,"text":"hi""#).await, "to", "a number of JSON");
+    let number = refused(&desk.send(r#""to":919876543210,"text":"hi""#).await, "to", "a number of JSON");
     assert_eq!(number, "Must be a string");
     assert_eq!(desk.count().await, 0);
     for (to, echo) in [
@@ -149,14 +149,14 @@ async fn a10_a_filter_or_a_field_that_nobody_knows_is_refused_and_named(
         ("untill=2026-01-01T00:00:00Z".to_owned(), "untill"),
     ] {
         let listed = desk.tenant.server.get(&format!("/api/external/messages?{query}")).await;
-        refused(listed, named, &query);
+        refused(&listed, named, &query);
     }
     for field in ["sendat", "send_at", "SendAt", "expires_at", "check_number", "require_connected"] {
         let members = format!(r#""to":"{FRIEND}","text":"hi","{field}":"2026-12-24T18:00:00Z""#);
-        let sentence = refused(desk.send(&members).await, field, field);
+        let sentence = refused(&desk.send(&members).await, field, field);
         assert!(sentence.contains("Did you mean"), "{field}: {sentence}");
     }
-    let twice = refused(desk.send(r#""to":"919876543210","text":"hi","to":"919876543211""#).await, "to", "to, twice");
+    let twice = refused(&desk.send(r#""to":"919876543210","text":"hi","to":"919876543211""#).await, "to", "to, twice");
     assert_eq!(twice, "Stands twice. Write it once");
     assert_eq!(desk.count().await, 0);
     Ok(())
@@ -172,9 +172,9 @@ async fn a12_a_schedule_has_a_date_a_time_and_an_offset_or_is_refused(
     let at = async |written: &str| desk.send(&format!(r#""to":"{FRIEND}","text":"hi","sendAt":"{written}""#)).await;
     let none = ["T18:00:00", "", " 18:00", "T24:00:00Z", "T18:00:00+25:00", "118:00:00Z", "x18:00:00Z", "?18:00:00Z"];
     for rest in none {
-        refused(at(&format!("{day}{rest}")).await, "sendAt", rest);
+        refused(&at(&format!("{day}{rest}")).await, "sendAt", rest);
     }
-    refused(at("1784242880").await, "sendAt", "seconds");
+    refused(&at("1784242880").await, "sendAt", "seconds");
     assert_eq!(desk.count().await, 0);
     for (rest, utc) in [
         ("T18:00:00+05:30", "T12:30:00.000Z"),
@@ -201,7 +201,7 @@ async fn a13_a_session_has_a_name_that_can_be_seen(
         desk.raw("/api/external/whatsapp", format!(r#"{{"engine":"sandbox","name":"{name}"}}"#)).await
     };
     for name in ["", "   ", r"\u200b", r"\u00ad\ufeff", r"a\u0000b"] {
-        refused(create(name).await, "name", name);
+        refused(&create(name).await, "name", name);
     }
     for (written, name) in [
         ("../../etc", "../../etc"),
@@ -227,10 +227,10 @@ async fn d3_a_number_that_a_spreadsheet_spoiled_is_refused_and_never_another_one
         ("=919876543210", "the character `=`"),
         ("91 9876 5432 10 / 91 9876 5432 11", "two numbers"),
     ] {
-        let sentence = refused(desk.say(to, "hi").await, "to", to);
+        let sentence = refused(&desk.say(to, "hi").await, "to", to);
         assert!(sentence.contains(says), "{to}: {sentence}");
     }
-    refused(desk.send(r#""to":9.19876543210E+11,"text":"hi""#).await, "to", "a number of JSON");
+    refused(&desk.send(r#""to":9.19876543210E+11,"text":"hi""#).await, "to", "a number of JSON");
     assert_eq!(desk.count().await, 0);
     Ok(())
 }

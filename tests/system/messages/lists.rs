@@ -79,3 +79,36 @@ async fn filters_find_what_they_name(#[values(Database::Sqlite, Database::Postgr
     assert_eq!(unknown.body["errors"].as_object().map(|it| it.contains_key("status")), Some(true), "{}", unknown.body);
     Ok(())
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_tenant_who_lists_without_a_pause_keeps_nobody_else_from_being_let_in_and_sending(
+    #[values(Database::Sqlite, Database::Postgres)] database: Database,
+) -> Result<()> {
+    let server = Waypost::start(sandbox_setup(database)).await?;
+    let (ada, bob) = (server.register("ada").await?, server.register("bob").await?);
+    let (hers, his) = (ada.create_session("idle", "sandbox").await, bob.create_session("idle", "sandbox").await);
+    for n in 0..100 {
+        ada.send_text(&hers, "919876543210", &format!("message {n}")).await;
+    }
+    let listing = async || -> () {
+        loop {
+            let answer = ada.server.get("/api/external/messages?status=read&limit=100").await;
+            assert!([200, 429].contains(&answer.status.as_u16()), "{} {}", answer.status, answer.body);
+        }
+    };
+    let sending = async {
+        for n in 0..20 {
+            if n % 5 == 0 {
+                server.register(&format!("guest{n}")).await.expect("a stranger is let in");
+            }
+            bob.send_text(&his, "919876543210", &format!("message {n}")).await;
+            server.client().get("/health/ready").await.data();
+        }
+    };
+    tokio::select! {
+        _ = futures::future::join_all((0..32).map(|_| listing())) => {}
+        () = sending => {}
+    }
+    Ok(())
+}

@@ -1,19 +1,13 @@
 //! JSON bodies.
 
-use std::time::Duration;
-
 use axum::{
-    body::Bytes,
     extract::{FromRequest, Request},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, header},
 };
 use serde_json::{Map, Value};
 
-use super::{Fields, FromFields, json, query};
+use super::{Fields, FromFields, json, query, receive::receive};
 use crate::{App, error::ApiError};
-
-/// How long a client may take to send a body.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A request read from a JSON body.
 pub struct Body<T>(pub T);
@@ -36,11 +30,12 @@ impl FromRequest<App> for Bare {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         query::refuse(request.uri())?;
-        let body = whole(request, app).await?;
-        if matches!(body.trim_ascii(), b"" | b"null") {
+        let none = |_| ApiError::field("body", "Must be empty, or an empty JSON object: this request takes none");
+        let body = receive(request, app).await?;
+        if matches!(body.bytes.trim_ascii(), b"" | b"null") {
             return Ok(Self);
         }
-        Fields::new(json::object(&body)?).read()
+        Fields::new(json::object(&body.bytes).map_err(none)?).read()
     }
 }
 
@@ -55,22 +50,7 @@ pub(super) async fn object(request: Request, app: &App) -> Result<Map<String, Va
     if !is_json(request.headers()) {
         return Err(ApiError::UnsupportedMediaType);
     }
-    json::object(&whole(request, app).await?)
-}
-
-async fn whole(request: Request, app: &App) -> Result<Bytes, ApiError> {
-    let limit = app.config.json_body_limit;
-    if declared_length(request.headers()).is_some_and(|length| length > limit) {
-        return Err(ApiError::PayloadTooLarge(limit));
-    }
-    // The router's DefaultBodyLimit stops it at the same limit where no length was declared.
-    match tokio::time::timeout(PATIENCE, Bytes::from_request(request, app)).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(ApiError::PayloadTooLarge(limit))
-        }
-        Ok(Err(_)) | Err(_) => Err(ApiError::field("body", "Did not arrive whole")),
-    }
+    json::object(&receive(request, app).await?.bytes)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -78,8 +58,4 @@ fn is_json(headers: &HeaderMap) -> bool {
     let essence = kind.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
         || (essence.starts_with("application/") && essence.ends_with("+json"))
-}
-
-fn declared_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

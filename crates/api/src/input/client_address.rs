@@ -1,47 +1,60 @@
 //! The address that a request came from.
 
-use std::{
-    convert::Infallible,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, HeaderName, request::Parts},
+    http::{Extensions, HeaderMap, request::Parts},
 };
 
-use crate::App;
+use crate::{App, error::ApiError};
 
-/// The client's address: from the configured proxy's header, else the connection's own, where the server says it
-/// (`into_make_service_with_connect_info`).
+/// The client's address. [`crate::request::answer`] finds it out, once for each request: from the header of a trusted
+/// proxy, else it is the connection's own. None if the server does not say whose the connection is (tests).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub Option<IpAddr>);
 
 impl FromRequestParts<App> for ClientAddress {
-    type Rejection = Infallible;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        let forwarded = app.config.client_address_header.as_ref().and_then(|name| last_entry(&parts.headers, name));
-        let peer = || parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        Ok(Self(forwarded.or_else(peer)))
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        let found = parts.extensions.get().copied();
+        found.ok_or_else(|| ApiError::Internal("the client's address was not looked for".into()))
     }
 }
 
-/// The last entry is the one that the nearest proxy wrote; those before it are the client's word.
-fn last_entry(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
-    let last = headers.get_all(name).iter().next_back()?.to_str().ok()?;
-    last.rsplit(',').next()?.trim().parse().ok()
+impl ClientAddress {
+    /// The address that the connection comes from: the nearest proxy's, if there is one.
+    pub fn of_connection(extensions: &Extensions) -> Self {
+        Self(extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical()))
+    }
+
+    /// Whom this connection speaks for. A trusted proxy that names nobody readable is refused: taking the proxy's own
+    /// address would make all its clients one.
+    pub fn behind(self, headers: &HeaderMap, app: &App) -> Result<Self, ApiError> {
+        let Self(Some(peer)) = self else { return Ok(self) };
+        let proxies = &app.config.proxies;
+        if !proxies.trusts(peer) && is_near(peer) && headers.contains_key(&proxies.header) {
+            app.untrusted_proxy.call_once(|| {
+                tracing::warn!(
+                    http.header = %proxies.header,
+                    client.address = %peer,
+                    "a request from nearby names another client: if that address is your proxy, add it to trusted_proxies; \
+                     until then all its clients count as one"
+                );
+            });
+        }
+        proxies.client(peer, headers).map(|client| Self(Some(client))).map_err(|_| {
+            let sentence = "Must name the client's address: the trusted proxy that sent this wrote something else";
+            ApiError::field(proxies.header.as_str(), sentence)
+        })
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_the_nearest_proxy_wrote_is_believed() {
-        let name = HeaderName::from_static("x-forwarded-for");
-        let mut headers = HeaderMap::new();
-        headers.append(&name, "203.0.113.9".parse().unwrap());
-        headers.append(&name, "198.51.100.1, 192.0.2.7".parse().unwrap());
-        assert_eq!(last_entry(&headers, &name), "192.0.2.7".parse().ok());
+/// Whether an address is of this machine or of a private network, where one's own proxies are.
+fn is_near(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
     }
 }

@@ -30,7 +30,7 @@ pub fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
 fn sentence(error: &serde_json::Error, text: &str) -> String {
     // The library has no code for it.
     let is_raw = error.to_string().starts_with("control character");
-    match raw_control(text).filter(|_| is_raw) {
+    match is_raw.then(|| raw_control(text)).flatten() {
         Some((line, b'\n' | b'\r')) => {
             format!("Has a raw line break in a string, in line {line}. In JSON it is written \\n")
         }

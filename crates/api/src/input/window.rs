@@ -1,12 +1,13 @@
-//! Which part of a list is wanted: `page` and `limit`, and `cursor` where the list takes one.
+//! Which part of a list is wanted: `page` and `limit`, or `cursor` and `limit`.
 
-use waypost_gateway::lists::PageRequest;
+use waypost_gateway::lists::{Cursor, PageRequest, REACH};
 
 use utoipa::{
     IntoParams,
     openapi::{
         ObjectBuilder, Type,
         path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::Object,
     },
 };
 
@@ -16,7 +17,6 @@ use super::{Fields, FromFields, rules};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     request: PageRequest,
-    takes_cursor: bool,
 }
 
 impl Window {
@@ -24,44 +24,54 @@ impl Window {
     const DEFAULT_LIMIT: u32 = 20;
     /// The most rows a page.
     const MAX_LIMIT: u32 = 100;
-    /// The last page that can be asked for: the database walks over all rows before it.
-    const MAX_PAGE: u32 = 100_000;
 
-    /// The window on a list that stays small: `page` and `limit`.
-    pub fn by_page(fields: &mut Fields) -> Self {
+    /// Reads `page`, `limit` and `cursor`, which counts before `page`.
+    pub fn read(fields: &mut Fields) -> Self {
         let limit = fields.optional("limit", rules::integer(1..=Self::MAX_LIMIT)).unwrap_or(Self::DEFAULT_LIMIT);
-        let page = fields.optional("page", rules::integer(1..=Self::MAX_PAGE)).unwrap_or(1);
-        Self { request: PageRequest::Number { page, limit }, takes_cursor: false }
-    }
-
-    /// The window on a list that grows fast: `cursor` too, which counts before `page`.
-    pub fn by_cursor(fields: &mut Fields) -> Self {
-        let Self { request, .. } = Self::by_page(fields);
+        let page = fields.optional("page", rules::integer(1..=REACH)).unwrap_or(1);
         let cursor = fields.optional("cursor", |value| {
-            let cursor = rules::string(value)?.parse().ok().filter(|cursor| *cursor > 0);
-            cursor.ok_or_else(|| "Must be the nextCursor of an earlier page".to_owned())
+            let cursor = rules::string(value)?.parse::<Cursor>();
+            cursor.map_err(|_| "Must be the nextCursor of an earlier page".to_owned())
         });
-        let request = match (request, cursor) {
-            (PageRequest::Number { limit, .. }, Some(cursor)) => PageRequest::After { cursor, limit },
-            (request, _) => request,
-        };
-        Self { request, takes_cursor: true }
+        if let Some(cursor) = cursor {
+            return Self { request: PageRequest::After { cursor, limit } };
+        }
+        if page.saturating_mul(limit) > REACH {
+            let last = REACH / limit;
+            fields.refuse::<()>(
+                "page",
+                format!(
+                    "Must be {last} at most with a limit of {limit}: pages by number end at {REACH} rows. Give the \
+                     nextCursor of a page as cursor to go on"
+                ),
+            );
+        }
+        Self { request: PageRequest::Number { page, limit } }
     }
 
-    /// `page` and `limit` for the document.
+    /// `page`, `limit` and `cursor` for the document.
     pub fn params() -> Vec<Parameter> {
-        let param = |name: &str, most: u32, default: u32, description: &str| {
-            let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(most));
+        let param = |name: &str, schema: Object, description: &str| {
             ParameterBuilder::new()
                 .name(name)
                 .parameter_in(ParameterIn::Query)
                 .description(Some(description))
-                .schema(Some(number.default(Some(default.into())).build()))
+                .schema(Some(schema))
                 .build()
         };
+        let number = |most: u32, default: u32| {
+            let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(most));
+            number.default(Some(default.into())).build()
+        };
+        let cursor = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9]{1,15}-[0-9]{1,18}$")).build();
         vec![
-            param("page", Self::MAX_PAGE, 1, "The number of the page, from 1."),
-            param("limit", Self::MAX_LIMIT, Self::DEFAULT_LIMIT, "Rows a page."),
+            param(
+                "page",
+                number(REACH, 1),
+                "The number of the page, from 1. Times `limit` it is 10000 at most: `cursor` goes farther.",
+            ),
+            param("limit", number(Self::MAX_LIMIT, Self::DEFAULT_LIMIT), "Rows a page."),
+            param("cursor", cursor, "The `nextCursor` of the page before; counts before `page`."),
         ]
     }
 
@@ -84,14 +94,9 @@ impl Window {
             PageRequest::After { .. } => None,
         }
     }
-
-    /// Whether the list takes a cursor.
-    pub const fn takes_cursor(self) -> bool {
-        self.takes_cursor
-    }
 }
 
-/// The query of a list that stays small.
+/// The query of a list without filters.
 pub struct PageQuery {
     /// The part that is wanted.
     pub window: Window,
@@ -99,7 +104,7 @@ pub struct PageQuery {
 
 impl FromFields for PageQuery {
     fn from_fields(fields: &mut Fields) -> Option<Self> {
-        Some(Self { window: Window::by_page(fields) })
+        Some(Self { window: Window::read(fields) })
     }
 }
 

@@ -60,7 +60,7 @@ groups! {
     Ready = [ApiError::Internal(String::new()), ApiError::NotReady(String::new())];
     /// Of every other route that asks for no credential.
     Open = [ApiError::RateLimited(7), ApiError::Internal(String::new()), ApiError::NotReady(String::new())];
-    /// Of routes that take an id or a query.
+    /// Of routes that take an id or a query, and of routes that take no body.
     BadInput = [ApiError::field("id", "Must be a UUID")];
     /// Of routes that take a JSON body.
     BadBody = [

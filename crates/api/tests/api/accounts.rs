@@ -1,9 +1,9 @@
-use std::time::Duration;
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
-use axum::http::StatusCode;
+use axum::{extract::ConnectInfo, http::StatusCode};
 use serde_json::json;
-use waypost_api::ApiConfig;
-use waypost_gateway::{GatewayConfig, RegistrationOpen};
+use waypost_api::{ApiConfig, TrustedProxies};
+use waypost_gateway::{GatewayConfig, LoginLimits, RegistrationOpen};
 
 use crate::support::{Api, Credential, string};
 
@@ -110,4 +110,23 @@ async fn tokens_expire() {
     api.clock.advance(Duration::from_hours(24 * 31));
     let refresh = json!({ "refreshToken": next["refreshToken"] });
     api.post("/api/auth/refresh", Credential::None, refresh).await.error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED");
+}
+
+#[tokio::test]
+async fn guessing_from_one_address_is_slowed_down_even_if_a_proxy_names_it() {
+    let proxies = TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], ..TrustedProxies::default() };
+    let login_limits = LoginLimits { failures_per_minute: NonZeroU32::new(1), ..LoginLimits::default() };
+    let config = ApiConfig { proxies, ..ApiConfig::default() };
+    let api = Api::with(GatewayConfig { login_limits, ..GatewayConfig::default() }, config).await;
+    let login = |number: u32, from: &'static str| {
+        let body = json!({ "email": format!("ada{number}@example.com"), "password": "wrong" }).to_string();
+        let request = axum::http::Request::post("/api/auth/login")
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", from)
+            .extension(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 40_000))));
+        api.send(request.body(body.into()).unwrap())
+    };
+    assert_eq!(login(1, "192.0.2.1").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(login(2, "192.0.2.1").await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(login(3, "192.0.2.1, 192.0.2.2").await.status, StatusCode::UNAUTHORIZED);
 }

@@ -38,6 +38,8 @@ async fn every_field_of_every_body_is_checked_and_named() {
     for operation in operations() {
         let Some((properties, required)) = &operation.body else { continue };
         let good = operation.good_body().unwrap();
+        // Longer than any field may be, and short enough for the body.
+        let long = if matches!(operation.credential(&account), Credential::None) { 10_000 } else { 100_000 };
         for (name, schema) in properties {
             let takes_text = schema["type"] == "string" || schema["type"][0] == "string";
             // Within an object, it is the field of the object that is wrong and named.
@@ -45,7 +47,7 @@ async fn every_field_of_every_body_is_checked_and_named() {
             let mut wrong = vec![json!(1.5)];
             wrong.extend((!takes_object).then(|| json!({ "x": 1 })));
             if takes_text {
-                wrong.extend([json!(""), json!("x".repeat(100_000)), json!("a\0b"), json!(true), json!(["x"])]);
+                wrong.extend([json!(""), json!("x".repeat(long)), json!("a\0b"), json!(true), json!(["x"])]);
             } else {
                 wrong.push(json!("surely not"));
             }

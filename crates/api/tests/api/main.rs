@@ -6,6 +6,7 @@ mod accounts;
 mod api_keys;
 mod bad_input;
 mod document;
+mod doors;
 mod floods;
 mod ground_rules;
 mod life;

@@ -135,6 +135,69 @@ async fn a_list_is_filtered_and_walked_by_cursor() {
 }
 
 #[tokio::test]
+async fn pages_by_number_end_at_a_bound_and_point_to_the_cursor() {
+    let api = Api::start().await;
+    let account = api.account().await;
+    for path in ["/api/messages", "/api/v1/whatsapp", "/api/api-keys"] {
+        for good in ["page=100&limit=100", "page=500", "page=10000&limit=1"] {
+            api.get(&format!("{path}?{good}"), account.person()).await.data(StatusCode::OK);
+        }
+        let refused = api.get(&format!("{path}?page=101&limit=100"), account.person()).await;
+        assert_eq!(
+            refused.field_error("page"),
+            "Must be 100 at most with a limit of 100: pages by number end at 10000 rows. Give the nextCursor of a page as \
+             cursor to go on"
+        );
+        let refused = api.get(&format!("{path}?cursor=42"), account.person()).await;
+        assert_eq!(refused.field_error("cursor"), "Must be the nextCursor of an earlier page");
+        api.get(&format!("{path}?cursor=1800000000000-42&page=9999&limit=100"), account.person())
+            .await
+            .data(StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn every_list_is_walked_by_cursor() {
+    let api = Api::start().await;
+    let account = api.account().await;
+    for number in 0..4 {
+        let session = json!({ "name": format!("shop {number}"), "engine": "sandbox" });
+        api.post("/api/v1/whatsapp", account.person(), session).await.data(StatusCode::CREATED);
+        api.post("/api/api-keys", account.person(), json!({ "name": "shop" })).await.data(StatusCode::CREATED);
+    }
+    for path in ["/api/v1/whatsapp", "/api/api-keys"] {
+        let (mut rows, mut query) = (Vec::new(), String::new());
+        loop {
+            let page = api.get(&format!("{path}?limit=2{query}"), account.person()).await.json();
+            rows.extend(page["data"].as_array().unwrap().iter().map(|row| string(&row["id"])));
+            let Some(cursor) = page["pagination"]["nextCursor"].as_str() else { break };
+            query = format!("&cursor={cursor}");
+        }
+        let whole = api.get(path, account.person()).await.data(StatusCode::OK);
+        assert_eq!(rows, whole.as_array().unwrap().iter().map(|row| string(&row["id"])).collect::<Vec<_>>(), "{path}");
+        assert_eq!(rows.len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn a_list_finds_what_an_answer_said() {
+    let api = Api::start().await;
+    let account = api.account().await;
+    let id = api.text(&account, "+91 98765-43210", "Hello").await;
+    api.text(&account, "14155550100", "Hello").await;
+    let sent = api.get(&format!("/api/messages/{id}"), account.person()).await.data(StatusCode::OK);
+    let (echo, chat) = (string(&sent["to"]), string(&sent["remoteJid"]));
+    for to in [echo.as_str(), &chat, "%2B91%2098765%2043210", "+91-98765-43210", "919876543210@c.us"] {
+        for session in [String::new(), format!("&sessionId={}", account.session)] {
+            let listed =
+                api.get(&format!("/api/messages?to={to}{session}"), account.person()).await.data(StatusCode::OK);
+            let ids: Vec<_> = listed.as_array().unwrap().iter().map(|message| string(&message["id"])).collect();
+            assert_eq!(ids, [id.clone()], "{to}{session}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_incoming_text_is_listed_with_its_writer() {
     let api = Api::start().await;
     let account = connected(&api).await;

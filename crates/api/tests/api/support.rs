@@ -14,6 +14,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode, header},
+    response::Response,
 };
 use secrecy::SecretBox;
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ use waypost_api::ApiConfig;
 use waypost_domain::{Email, Env, Role, Tenant, Timestamp, User, env::ManualClock, env::SystemEntropy};
 use waypost_engine::{
     Engine,
-    sandbox::{SandboxDelays, SandboxEngine},
+    sandbox::{MemoryMailbox, SandboxDelays, SandboxEngine},
 };
 use waypost_gateway::{Gateway, GatewayConfig, RegistrationOpen};
 use waypost_store::{MasterKey, NewAccount, Store, StoreConfig};
@@ -92,12 +93,12 @@ impl Api {
         let clock = ManualClock::at(START);
         let env = Env::new(clock.clone(), SystemEntropy);
         let config = StoreConfig {
-            database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).into(),
+            database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).parse().unwrap(),
             master_key: MasterKey::new([7; 32]),
             max_connections: 2,
         };
         let store = Store::open(&config, env.clone()).await.unwrap();
-        let sandbox = SandboxEngine::new(SandboxDelays::NONE, env.clone());
+        let sandbox = SandboxEngine::new(SandboxDelays::NONE, Arc::new(MemoryMailbox::default()), env.clone());
         let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(sandbox), Arc::new(UnlinkedEngine)];
         let gateway = Gateway::new(store.clone(), engines, env, gateway, SecretBox::new(Box::new([9; 32])));
         let loops = gateway.start(tokio_util::sync::CancellationToken::new()).await.unwrap();
@@ -106,9 +107,13 @@ impl Api {
         Self { router: waypost_api::router(gateway, api), store, clock, accounts: AtomicU32::new(0), _folder: folder }
     }
 
+    /// The answer as it goes to the server, its body still to be read.
+    pub async fn answer(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.answer(request).await.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
         Answer { status: parts.status, headers: parts.headers, body }
     }
@@ -169,7 +174,7 @@ impl Api {
         let person =
             User { id: env.new_id(), tenant_id: tenant.id, email: email.parse().unwrap(), role, ..stored.user };
         let account = NewAccount { tenant, owner: person, password_hash: stored.password_hash };
-        self.store.create_account(account).await.unwrap();
+        self.store.create_account(account, false).await.unwrap();
         string(&self.login(&email, "correct horse").await.data(StatusCode::OK)["accessToken"])
     }
 

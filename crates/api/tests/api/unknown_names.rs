@@ -22,7 +22,7 @@ async fn call(api: &Api, account: &Account, operation: &Operation, query: &str, 
 async fn a_member_that_the_route_does_not_know_is_refused_and_named() {
     let api = Api::start().await;
     let account = api.account().await;
-    for operation in operations().into_iter().filter(|operation| operation.scheme.is_some()) {
+    for operation in operations().into_iter().filter(|operation| operation.security.is_some()) {
         // Of what a GET has for a body, HTTP says nothing.
         if operation.body.is_none() && operation.method == Method::GET && !operation.parameters.is_empty() {
             continue;
@@ -41,7 +41,7 @@ async fn a_member_that_the_route_does_not_know_is_refused_and_named() {
 async fn a_parameter_that_the_route_does_not_know_is_refused_and_named() {
     let api = Api::start().await;
     let account = api.account().await;
-    for operation in operations().into_iter().filter(|operation| operation.scheme.is_some()) {
+    for operation in operations().into_iter().filter(|operation| operation.security.is_some()) {
         let body = operation.good_body();
         let refused = call(&api, &account, &operation, "?nonsense=1", body.as_ref()).await;
         let sentence = refused.field_error("nonsense");
@@ -118,7 +118,10 @@ async fn a_route_without_a_body_takes_none_or_one_that_says_nothing() {
         let answer = api.send(request(Method::POST, &path, account.person(), Body::from(body))).await;
         assert_ne!(answer.status, StatusCode::BAD_REQUEST, "{body:?}");
     }
-    for body in ["[]", "7", "at=now"] {
-        api.send(request(Method::POST, &path, account.person(), Body::from(body))).await.field_error("body");
+    let large = " ".repeat(1024 * 1024 + 1);
+    for body in ["[]", "7", "at=now", r#"{"a":1,"a":1}"#, large.as_str()] {
+        let refused = api.send(request(Method::POST, &path, account.person(), Body::from(body.to_owned()))).await;
+        let sentence = "Must be empty, or an empty JSON object: this request takes none";
+        assert_eq!(refused.field_error("body"), sentence);
     }
 }

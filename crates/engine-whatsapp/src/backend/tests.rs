@@ -59,7 +59,7 @@ impl Bench {
 
 async fn open(folder: &TempDir, env: &Env) -> Store {
     let config = StoreConfig {
-        database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).into(),
+        database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).parse().unwrap(),
         master_key: MasterKey::new([7; 32]),
         max_connections: 2,
     };

@@ -122,7 +122,7 @@ fn engine(sim: &Sim, store: &Store, env: &Env, timings: Timings) -> WhatsappEngi
 
 async fn open(folder: &TempDir, env: &Env) -> Store {
     let config = StoreConfig {
-        database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).into(),
+        database_url: format!("sqlite://{}", folder.path().join("waypost.db").display()).parse().unwrap(),
         master_key: MasterKey::new([7; 32]),
         max_connections: 4,
     };

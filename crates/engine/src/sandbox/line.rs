@@ -10,13 +10,15 @@ use std::{
 };
 
 use tokio::sync::Semaphore;
-use waypost_domain::{Content, Env, Jid, JidServer, PhoneNumber, SessionId};
+use waypost_domain::{Env, Jid, JidServer, PhoneNumber, SessionId};
 
 use super::{
+    keeper::Keeper,
+    mailbox::Reply,
     network::unpoisoned,
     numbers::own_number,
     script::Step,
-    timer::{Flight, MAX_IN_FLIGHT_PER_SESSION, Places},
+    timer::{Entry, Flight, MAX_IN_FLIGHT_PER_SESSION, Told, Turn, UNKNOWN},
 };
 use crate::{ConnectionId, EndReason, EngineEvent, EventSink, Inbound, SendFailure};
 
@@ -34,14 +36,16 @@ const INBOUND_BATCH: usize = 100;
 
 /// The line of one session.
 pub(super) struct Line {
-    session: SessionId,
+    pub(super) session: SessionId,
+    pub(super) keeper: Arc<Keeper>,
     env: Env,
     state: Mutex<State>,
     /// Places for messages under way.
     pub(super) places: Arc<Semaphore>,
 }
 
-struct State {
+/// What changes on a line.
+pub(super) struct State {
     /// Where events go: the newest link's sink.
     sink: Option<Arc<dyn EventSink>>,
     /// Which link that is; an older one has no say any more.
@@ -50,15 +54,15 @@ struct State {
     connection: Connection,
     /// Which connection is or was the last; acknowledgements belong to one.
     id: ConnectionId,
-    /// Receipts that came while the session was not connected.
-    receipts: Vec<EngineEvent>,
+    /// Messages whose next receipt or answer came while the session was not connected.
+    waiting: Vec<Entry>,
     /// Incoming texts that are not stored yet.
     inbox: VecDeque<Arriving>,
     handing_over: bool,
 }
 
-/// An incoming text that is not stored yet. It keeps the places of the message that it answers.
-type Arriving = (Inbound, Option<Places>);
+/// An incoming text that is not stored yet, and the message that it answers.
+type Arriving = (Inbound, Flight);
 
 /// Names a link of a line.
 pub(super) type LinkNumber = u64;
@@ -74,18 +78,19 @@ enum Connection {
 }
 
 impl Line {
-    pub(super) fn new(session: SessionId, env: Env) -> Self {
+    pub(super) fn new(session: SessionId, keeper: Arc<Keeper>, env: Env) -> Self {
         let state = State {
             sink: None,
             link: 0,
             account: None,
             connection: Connection::Closed,
-            id: ConnectionId::default(),
-            receipts: Vec::new(),
+            id: UNKNOWN,
+            waiting: Vec::new(),
             inbox: VecDeque::new(),
             handing_over: false,
         };
-        Self { session, env, state: Mutex::new(state), places: Arc::new(Semaphore::new(MAX_IN_FLIGHT_PER_SESSION)) }
+        let places = Arc::new(Semaphore::new(MAX_IN_FLIGHT_PER_SESSION));
+        Self { session, keeper, env, state: Mutex::new(state), places }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -123,9 +128,11 @@ impl Line {
         state.connection = Connection::Open;
         state.id.0 += 1;
         self.post(state, EngineEvent::Connected { connection: state.id, push_name: Some(PUSH_NAME.to_owned()) });
-        for receipt in std::mem::take(&mut state.receipts) {
-            self.post(state, receipt);
+        let mut waiting = std::mem::take(&mut state.waiting);
+        for flight in waiting.iter_mut().map(|entry| &mut entry.flight).filter(|flight| flight.sent_over == UNKNOWN) {
+            flight.sent_over = state.id;
         }
+        self.keeper.timer.resume(waiting);
         self.hand_over(state);
     }
 
@@ -164,11 +171,17 @@ impl Line {
         self.state().account.is_some()
     }
 
-    /// The connection that is open.
-    pub(super) fn connection(&self, link: LinkNumber) -> Result<ConnectionId, SendFailure> {
+    /// A message was under way before the process started: it waits for the session's connection.
+    pub(super) fn wait(&self, entry: Entry) {
+        self.state().waiting.push(entry);
+    }
+
+    /// The connection that is open. It stays so while the guard is held.
+    pub(super) fn connection(&self, link: LinkNumber) -> Result<(MutexGuard<'_, State>, ConnectionId), SendFailure> {
         let state = self.state();
         if state.link == link && state.connection == Connection::Open {
-            Ok(state.id)
+            let id = state.id;
+            Ok((state, id))
         } else if state.account.is_none() {
             Err(SendFailure::SessionGone { reason: "the sandbox session is not linked".to_owned() })
         } else {
@@ -176,52 +189,70 @@ impl Line {
         }
     }
 
-    /// A step of a message's script happens now.
-    pub(super) fn happen(self: &Arc<Self>, flight: &mut Flight, step: Step) {
-        let Flight { sent_over, wa_id, to, places, .. } = flight;
+    /// A step of a message's script happens now. What the recipient has to say waits while the session is away; what
+    /// belongs to a connection dies with it.
+    pub(super) fn happen(self: &Arc<Self>, mut entry: Entry, turn: &mut Turn) {
         let mut state = self.state();
+        if entry.step.is_owed() && state.connection != Connection::Open {
+            if state.account.is_some() {
+                state.waiting.push(entry);
+            }
+            return;
+        }
+        match &entry.step {
+            Step::Receipt(kind) => {
+                let Flight { wa_id, to, .. } = &entry.flight;
+                let (wa_ids, chat) = (vec![wa_id.clone()], to.clone());
+                self.post(&state, EngineEvent::Receipt { wa_ids, chat, kind: *kind, at: self.env.now() });
+                entry.flight.told = self.told(&state);
+                turn.told(entry.flight.told.clone());
+            }
+            Step::Reply(reply) => {
+                let text = self.incoming(&entry.flight.to, reply.clone());
+                state.inbox.push_back((text, entry.flight));
+                self.hand_over(&mut state);
+                return;
+            }
+            step => self.happen_to_connection(&mut state, &entry.flight, step),
+        }
+        turn.go_on(entry);
+    }
+
+    fn happen_to_connection(self: &Arc<Self>, state: &mut State, flight: &Flight, step: &Step) {
+        let Flight { sent_over, wa_id, .. } = flight;
         let at = self.env.now();
         let same_connection = state.connection == Connection::Open && state.id == *sent_over;
         match step {
-            Step::Ack if same_connection => self.post(&state, EngineEvent::Acked { wa_id: wa_id.clone(), at }),
+            Step::Ack if same_connection => self.post(state, EngineEvent::Acked { wa_id: wa_id.clone(), at }),
             Step::Refuse { error, code } if same_connection => {
                 let reason = format!("ack error {error}");
-                self.post(&state, EngineEvent::Refused { wa_id: wa_id.clone(), code, reason, at });
-            }
-            Step::Receipt(kind) => {
-                let receipt = EngineEvent::Receipt { wa_ids: vec![wa_id.clone()], chat: to.clone(), kind, at };
-                if state.connection == Connection::Open {
-                    self.post(&state, receipt);
-                } else if state.account.is_some() {
-                    state.receipts.push(receipt);
-                }
-            }
-            Step::Reply(content) => {
-                if state.account.is_some() {
-                    let text = self.incoming(to, content);
-                    state.inbox.push_back((text, places.take()));
-                    self.hand_over(&mut state);
-                }
+                self.post(state, EngineEvent::Refused { wa_id: wa_id.clone(), code: *code, reason, at });
             }
             Step::LoseConnection if same_connection => {
                 state.connection = Connection::Lost;
                 let reason = "the pretend connection broke".to_owned();
-                self.post(&state, EngineEvent::ConnectionLost { reason });
+                self.post(state, EngineEvent::ConnectionLost { reason });
             }
             Step::Reconnect if state.connection == Connection::Lost && state.id == *sent_over => {
-                self.post(&state, EngineEvent::Connecting);
-                self.open(&mut state);
+                self.post(state, EngineEvent::Connecting);
+                self.open(state);
             }
             Step::End(reason) if same_connection => {
                 state.connection = Connection::Closed;
                 if matches!(reason, EndReason::LoggedOut { .. }) {
                     state.account = None;
                 }
-                self.post(&state, EngineEvent::Ended(reason));
+                self.post(state, EngineEvent::Ended(reason.clone()));
             }
-            // What belongs to a connection dies with it.
-            Step::Ack | Step::Refuse { .. } | Step::LoseConnection | Step::Reconnect | Step::End(_) => {}
+            _ => {}
         }
+    }
+
+    /// How to learn that what was posted last is on disk.
+    fn told(&self, state: &State) -> Option<Told> {
+        let sink = Arc::clone(state.sink.as_ref()?);
+        let mark = sink.mark(self.session);
+        Some(Told { sink, session: self.session, mark })
     }
 
     fn post(&self, state: &State, event: EngineEvent) {
@@ -231,21 +262,21 @@ impl Line {
     }
 
     /// A text from `chat`, or from its one member where it is a group.
-    fn incoming(&self, chat: &Jid, content: Content) -> Inbound {
+    fn incoming(&self, chat: &Jid, reply: Reply) -> Inbound {
         let sender = if chat.server() == JidServer::Group {
             GROUP_MEMBER.parse().expect("the constant is a JID")
         } else {
             chat.clone()
         };
         Inbound {
-            wa_id: self.env.new_wa_message_id(),
+            wa_id: reply.wa_id,
             chat: chat.clone(),
             sender,
             sender_alt: None,
             from_me: false,
             push_name: Some(PUSH_NAME.to_owned()),
             sent_at: self.env.now(),
-            content,
+            content: reply.content,
         }
     }
 
@@ -260,7 +291,10 @@ impl Line {
     async fn hand_over_all(self: Arc<Self>) {
         while let Some((sink, batch)) = self.next_batch() {
             let texts = batch.iter().map(|(text, _)| text.clone()).collect();
-            if sink.inbound(self.session, texts).await.is_err() {
+            if sink.inbound(self.session, texts).await.is_ok() {
+                let answered = batch.into_iter().map(|(_, flight)| flight).collect();
+                self.keeper.timer.settle(Vec::new(), answered).await;
+            } else {
                 tracing::warn!(session.id = %self.session, "texts from the sandbox were not stored; they come again");
                 drop(sink);
                 self.state().put_back(batch);
@@ -286,7 +320,7 @@ impl State {
     fn unlink(&mut self) {
         self.connection = Connection::Closed;
         self.account = None;
-        self.receipts = Vec::new();
+        self.waiting = Vec::new();
         self.inbox = VecDeque::new();
     }
 

@@ -3,14 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use waypost_domain::{FailureCode, PhoneNumber, SessionId};
 
 use super::{
     line::{Line, LinkNumber},
+    mailbox::{Owed, Reply},
     network::Network,
     numbers::{Conduct, account_of, conduct_of, own_number},
-    script::{minds_repeats, script},
-    timer::Flight,
+    script::{Timed, answer, script, waits_for_repeat},
+    timer::{Departure, Flight},
 };
 use crate::{ConnectionId, EventSink, Link, LinkError, NumberFound, Outgoing, PairingCode, SendFailure, SessionSpec};
 
@@ -29,12 +31,43 @@ pub(super) struct SandboxLink {
     number: LinkNumber,
 }
 
+/// What happens to a message, and what is put into the mailbox for it.
+struct Plan {
+    steps: Vec<Timed>,
+    owed: Option<Owed>,
+    is_repeat: bool,
+}
+
 impl SandboxLink {
     pub(super) fn open(network: &Arc<Network>, session: SessionSpec, sink: Arc<dyn EventSink>) -> Self {
         let line = network.line(session.id);
         let account = session.linked.then(|| session.phone_number.unwrap_or_else(|| own_number(session.id)));
         let number = line.attach(sink, account);
         Self { session: session.id, network: Arc::clone(network), line, number }
+    }
+
+    fn plan(&self, message: &Outgoing) -> Plan {
+        let Outgoing { wa_id, to, content } = message;
+        let Network { delays, env, .. } = &*self.network;
+        let conduct = conduct_of(to);
+        let waits_for_repeat = waits_for_repeat(conduct);
+        let answer = answer(conduct, content);
+        let minds_repeats = waits_for_repeat || answer.is_some();
+        let seen_before = minds_repeats && self.network.seen_before(self.session, wa_id, waits_for_repeat);
+        let reply = answer.filter(|_| !seen_before).map(|content| Reply { wa_id: env.new_wa_message_id(), content });
+        let steps = script(conduct, reply.clone(), seen_before, delays, env.now());
+        let receipts = steps.iter().any(|(_, step)| step.is_owed());
+        // A repeat of what has an answer is in the mailbox already, answer and all, or nothing is owed for it any more.
+        let kept = if seen_before { waits_for_repeat } else { waits_for_repeat || receipts };
+        let owed = kept.then(|| Owed {
+            session: self.session,
+            wa_id: wa_id.clone(),
+            to: to.clone(),
+            taken_at: env.now(),
+            receipts,
+            reply: reply.filter(|_| receipts),
+        });
+        Plan { steps, owed, is_repeat: seen_before }
     }
 }
 
@@ -55,34 +88,40 @@ impl Link for SandboxLink {
     }
 
     async fn send(&self, on: ConnectionId, message: &Outgoing) -> Result<(), SendFailure> {
-        let sent_over = self.line.connection(self.number)?;
+        // Held to the end: what a session is owed is forgotten after it was taken in, never before.
+        let (_open, sent_over) = self.line.connection(self.number)?;
         if sent_over != on {
             return Err(SendFailure::Park { reason: "another connection was made".to_owned() });
         }
-        let Outgoing { wa_id, to, content } = message;
-        let conduct = conduct_of(to);
-        if conduct == Conduct::NotOnWhatsapp {
+        if conduct_of(&message.to) == Conduct::NotOnWhatsapp {
             let reason = "the pretend number has no account".to_owned();
             return Err(SendFailure::Reject { code: FailureCode::NotOnWhatsapp, reason });
         }
-        let Network { timer, delays, env, .. } = &*self.network;
-        let Some(places) = timer.places(&self.line.places) else {
+        let keeper = &self.network.keeper;
+        let Some(places) = keeper.timer.places(&self.line.places) else {
             return Err(SendFailure::Park { reason: "too many sandbox messages are under way".to_owned() });
         };
-        let seen_before = minds_repeats(conduct, content) && self.network.seen_before(self.session, wa_id);
+        let Plan { steps, owed, is_repeat } = self.plan(message);
         let flight = Flight {
             line: Arc::clone(&self.line),
             sent_over,
-            wa_id: wa_id.clone(),
-            to: to.clone(),
-            places: Some(places),
+            wa_id: message.wa_id.clone(),
+            to: message.to.clone(),
+            kept: owed.as_ref().is_some_and(|owed| owed.receipts),
+            told: None,
+            _places: Some(places),
         };
-        timer.launch(flight, script(conduct, content, seen_before, delays, env.now()));
+        let departure = Departure { flight, steps, launched: Instant::now() };
+        if owed.is_some() || is_repeat {
+            keeper.take(owed, departure);
+        } else {
+            keeper.timer.launch(departure);
+        }
         Ok(())
     }
 
     async fn lookup(&self, numbers: &[PhoneNumber]) -> Result<Vec<NumberFound>, LinkError> {
-        self.line.connection(self.number).map_err(|_| {
+        self.line.connection(self.number).map(drop).map_err(|_| {
             LinkError::Unavailable("The sandbox session is not connected. Connect it, then try again".to_owned())
         })?;
         let found = |number: &PhoneNumber| Ok(NumberFound { number: number.clone(), account: account_of(number)? });

@@ -12,14 +12,19 @@
 //! - **Nobody real is reached or named.** No network is touched, and the numbers that the sandbox itself makes up lie
 //!   in +1 555 0xx xxxx: no exchange code of the North American plan starts with 0 (NANPA, "Central Office Code
 //!   Assignment Guidelines"), so none of them can be a telephone.
+//! - **It outlives the process.** What it still owes for a message is in a [`Mailbox`] from before the acknowledgement
+//!   until the gateway has it on disk. The next process goes on from there: what is due happens as soon as the session
+//!   is connected, the rest in its time.
 //! - **A repeat is shown once.** A message that comes again under its id is acknowledged and receipted again, as on the
-//!   wire, but answered once. The memory for that is bounded (`network.rs`) and ends with the process.
+//!   wire, but answered once. The memory for that is bounded (`network.rs`).
 //! - **It costs nothing when unused.** An idle session has no task; one timer task serves the whole engine
-//!   and ends when nothing is under way. What is under way is bounded per session and in all
-//!   (`timer.rs`); past the bound messages wait, queued.
+//!   and ends when nothing is under way. What is under way is bounded per session and in all, in memory and in the
+//!   mailbox (`timer.rs`); past the bound messages wait, queued.
 
+mod keeper;
 mod line;
 mod link;
+mod mailbox;
 mod network;
 mod numbers;
 mod script;
@@ -37,6 +42,7 @@ use crate::{Engine, EventSink, Link, LinkError, SessionSpec};
 use link::SandboxLink;
 use network::Network;
 
+pub use mailbox::{Mailbox, MailboxChanges, MailboxError, MemoryMailbox, Owed, Reply};
 pub use numbers::{MAGIC_NUMBERS, MagicNumber};
 
 /// How long pretend phones take, counted from the send.
@@ -84,9 +90,10 @@ pub struct SandboxEngine {
 }
 
 impl SandboxEngine {
-    /// A network of pretend phones of its own. Touches neither network nor disk, and starts no task.
-    pub fn new(delays: SandboxDelays, env: Env) -> Self {
-        Self { network: Arc::new(Network::new(delays, env)) }
+    /// A network of pretend phones of its own, which keeps what it owes in `mailbox`. Touches neither network nor disk
+    /// yet, and starts no task.
+    pub fn new(delays: SandboxDelays, mailbox: Arc<dyn Mailbox>, env: Env) -> Self {
+        Self { network: Arc::new(Network::new(delays, mailbox, env)) }
     }
 }
 
@@ -97,11 +104,11 @@ impl Engine for SandboxEngine {
     }
 
     async fn open(&self, session: SessionSpec, sink: Arc<dyn EventSink>) -> Result<Arc<dyn Link>, LinkError> {
+        self.network.load().await?;
         Ok(Arc::new(SandboxLink::open(&self.network, session, sink)))
     }
 
     async fn forget(&self, session: SessionId) -> Result<(), LinkError> {
-        self.network.forget(session);
-        Ok(())
+        Ok(self.network.forget(session).await?)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use waypost_domain::{Content, FailureCode, Timestamp};
 
-use super::{SandboxDelays, numbers::Conduct};
+use super::{SandboxDelays, mailbox::Reply, numbers::Conduct};
 use crate::{EndReason, ReceiptKind};
 
 /// How much longer than usual the slow recipient takes.
@@ -23,7 +23,7 @@ pub(super) enum Step {
     /// A receipt comes.
     Receipt(ReceiptKind),
     /// The recipient answers with this.
-    Reply(Content),
+    Reply(Reply),
     /// The connection breaks.
     LoseConnection,
     /// The broken connection is made again.
@@ -32,14 +32,21 @@ pub(super) enum Step {
     End(EndReason),
 }
 
+impl Step {
+    /// Whether the network keeps it for a session that is away. The rest belongs to a connection and dies with it.
+    pub(super) const fn is_owed(&self) -> bool {
+        matches!(self, Self::Receipt(_) | Self::Reply(_))
+    }
+}
+
 /// A step and when it happens, counted from the send.
 pub(super) type Timed = (Duration, Step);
 
-/// What happens to a message of `content`, in the order in which it happens. `seen_before` says that the message
-/// is a repeat.
+/// What happens to a message, in the order in which it happens. `reply` is the answer that is still to come, where it
+/// is read; `seen_before` says that the message is a repeat.
 pub(super) fn script(
     conduct: Conduct,
-    content: &Content,
+    reply: Option<Reply>,
     seen_before: bool,
     delays: &SandboxDelays,
     now: Timestamp,
@@ -81,7 +88,7 @@ pub(super) fn script(
         }
     };
     let is_read = steps.iter().any(|(_, step)| *step == Step::Receipt(ReceiptKind::Read));
-    if let Some(reply) = reply(conduct, content).filter(|_| is_read && !seen_before) {
+    if let Some(reply) = reply.filter(|_| is_read) {
         steps.push((delays.reply.max(delays.read), Step::Reply(reply)));
     }
     if conduct == Conduct::Slow {
@@ -92,8 +99,20 @@ pub(super) fn script(
     steps
 }
 
+/// What of a script is left for the process after the one that took the message. The acknowledgement is told again: the
+/// gateway may not have it, and what is due at once would overtake the one that it gets for a repeat. It comes with the
+/// first receipt and not before, so that however many come at once never more acknowledgements than receipts wait.
+pub(super) fn what_is_left(mut steps: Vec<Timed>) -> Vec<Timed> {
+    steps.retain(|(_, step)| step.is_owed() || *step == Step::Ack);
+    let first_owed = steps.iter().find(|(_, step)| step.is_owed()).map(|(delay, _)| *delay).unwrap_or_default();
+    for (delay, _) in &mut steps {
+        *delay = first_owed.max(*delay);
+    }
+    steps
+}
+
 /// What the recipient answers to a message, if anything.
-fn reply(conduct: Conduct, content: &Content) -> Option<Content> {
+pub(super) fn answer(conduct: Conduct, content: &Content) -> Option<Content> {
     let Content::Text { text } = content else { return None };
     if conduct == Conduct::Echo {
         return Some(content.clone());
@@ -102,7 +121,7 @@ fn reply(conduct: Conduct, content: &Content) -> Option<Content> {
     (!answer.is_empty()).then(|| Content::Text { text: answer.to_owned() })
 }
 
-/// Whether it matters to the script that the message was seen before: only then is its id remembered.
-pub(super) fn minds_repeats(conduct: Conduct, content: &Content) -> bool {
-    matches!(conduct, Conduct::FirstAckLost | Conduct::ConnectionLost) || reply(conduct, content).is_some()
+/// Whether nothing comes of the message before it is repeated.
+pub(super) const fn waits_for_repeat(conduct: Conduct) -> bool {
+    matches!(conduct, Conduct::FirstAckLost | Conduct::ConnectionLost)
 }

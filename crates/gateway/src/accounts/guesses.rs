@@ -8,7 +8,8 @@
 //!   own allowance is used up; then networks from which it logged in before still get through at once.
 //! * **One network cannot try many accounts**: it has an allowance of failures for all of them.
 //! * **An unknown e-mail is treated like a known one**, by counters of its own: inventing e-mails pushes no account's
-//!   failures out.
+//!   failures out. Each stands for one of [`STAND_INS`], by a secret that dies with the process, so that no number of
+//!   them fills the counters and lets the two be told apart.
 //! * **Bounded memory**: [`PAIRS`] and [`HOMES`]. A restart forgets everything.
 //!
 //! An attempt that is under way counts as one that may fail ([`AT_ONCE`]), so that a hundred at once are not a hundred
@@ -41,6 +42,9 @@ const AT_ONCE: u32 = 20;
 /// For how many accounts and networks failures are kept, for known and for unknown e-mails each.
 const PAIRS: u64 = 100_000;
 
+/// How many accounts the e-mails that nobody has stand for; fewer than a [`Limiter`] keeps.
+const STAND_INS: u16 = 1 << 15;
+
 /// How many networks are remembered from which an account logged in, over all accounts.
 const HOMES: u64 = 100_000;
 
@@ -68,10 +72,11 @@ pub(crate) struct Guesses {
     networks: Limiter<Network>,
     known: Book,
     unknown: Book,
+    secret: [u8; 16],
     homes: Cache<(UserId, Network), ()>,
 }
 
-/// An account, or what an e-mail that nobody has stands for.
+/// The id of an account, or the number that an e-mail which nobody has stands for.
 type Subject = [u8; 16];
 
 struct Book {
@@ -94,6 +99,7 @@ impl Guesses {
             subjects: Limiter::new(Allowance::per_hour(limits.failures_per_email)),
         };
         Self {
+            secret: env.bytes(),
             env,
             networks: Limiter::new(Allowance::per_minute(limits.failures_per_minute)),
             known: book(),
@@ -112,7 +118,7 @@ impl Guesses {
         let now = self.env.now();
         let (book, subject) = match user {
             Some(user) => (&self.known, *user.as_uuid().as_bytes()),
-            None => (&self.unknown, stand_in(email)),
+            None => (&self.unknown, self.stand_in(email)),
         };
         let is_home = user.is_some_and(|user| self.homes.contains_key(&(user, network)));
         let pair = book.pairs.get_with((subject, network), Arc::default);
@@ -125,6 +131,14 @@ impl Guesses {
             }
             _ => Ok(attempt),
         }
+    }
+
+    fn stand_in(&self, email: &Email) -> Subject {
+        let digest = Sha256::new().chain_update(self.secret).chain_update(email.as_str()).finalize();
+        let number = u16::from_be_bytes([digest[0], digest[1]]) % STAND_INS;
+        let mut subject = Subject::default();
+        subject[..2].copy_from_slice(&number.to_be_bytes());
+        subject
     }
 
     /// From this network the user proved who they are.
@@ -218,14 +232,6 @@ impl Drop for Attempt<'_> {
             _ => {}
         }
     }
-}
-
-/// 128 bits of a hash: short, and no e-mail stays in memory.
-fn stand_in(email: &Email) -> Subject {
-    let digest = Sha256::digest(email.as_str());
-    let mut subject = Subject::default();
-    subject.copy_from_slice(&digest[..16]);
-    subject
 }
 
 fn lock(pair: &Mutex<Pair>) -> MutexGuard<'_, Pair> {
@@ -342,6 +348,17 @@ mod tests {
             world.begin(Some(world.ada), from(1)).unwrap().void();
         }
         world.guesses.admit(from(1)).unwrap();
+    }
+
+    #[test]
+    fn inventing_emails_does_not_make_the_unknown_ones_differ_from_the_known() {
+        let world = world(LoginLimits { failures_per_minute: None, failures_per_email: NonZeroU32::new(50) });
+        for number in 0..100_000 {
+            let email = format!("eve{number}@example.com").parse().unwrap();
+            let _ = world.guesses.begin(&email, None, from(1));
+        }
+        assert_eq!(world.wait(None, from(2)), None);
+        assert_eq!(world.wait(Some(world.ada), from(2)), None);
     }
 
     #[test]

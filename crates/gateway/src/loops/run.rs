@@ -36,6 +36,8 @@ impl Gateway {
             tracing::info!(sessions = reset, "sessions of an earlier process are disconnected");
         }
         inner.restore_client_version().await?;
+        let folders = inner.folders().await?;
+        inner.look_at_disk(&folders).await;
         let closing = CancellationToken::new();
         let recorder = tokio::spawn({
             let (inner, closing) = (inner.clone(), closing.clone());
@@ -48,11 +50,12 @@ impl Gateway {
                 let retention = retention::run(&inner);
                 let schedule = schedule::run(&inner);
                 let expire = expire::run(&inner);
+                let disk = inner.watch_disk(folders);
                 let stop = async {
                     shutdown.cancelled().await;
                     stopping.cancel();
                 };
-                tokio::join!(resume, retention, schedule, expire, stop);
+                tokio::join!(resume, retention, schedule, expire, disk, stop);
             }
         });
         Ok(Loops { gateway: self.clone(), supervision, recorder, closing })

@@ -79,6 +79,7 @@ impl Gateway {
                 return again(earlier);
             }
         }
+        inner.has_room()?;
         let session = inner.session(tenant, message.session_id).await?;
         if message.require_connected {
             require_connected(&session)?;

@@ -6,18 +6,17 @@ use waypost_store::{MessageFilter, Page, PageRequest};
 use crate::{Gateway, GatewayError};
 
 impl Gateway {
-    /// The tenant's messages that match, newest first.
+    /// The tenant's messages that match, newest first. The address of a person stands for all the addresses under which
+    /// any session of the tenant knows them.
     pub async fn list_messages(
         &self,
         tenant: TenantId,
         mut filter: MessageFilter,
         page: PageRequest,
     ) -> Result<Page<Message>, GatewayError> {
-        // A person is one chat of a session, under whichever of their addresses it is asked for.
-        if let (Some(session), Some(jid)) = (filter.session_id, filter.remote_jid.clone())
-            && let Ok(session) = self.inner.session(tenant, session).await
-        {
-            filter.remote_jid = Some(self.inner.chat_of(&session, jid).await?);
+        let _turn = self.inner.turns.wait(tenant).await?;
+        if let Some(person) = filter.with.first() {
+            filter.with = self.inner.store.addresses_of(tenant, person).await?;
         }
         Ok(self.inner.store.messages(tenant, &filter, page).await?)
     }

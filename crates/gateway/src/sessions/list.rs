@@ -9,11 +9,8 @@ use crate::{Gateway, GatewayError};
 impl Gateway {
     /// The tenant's sessions, newest first.
     pub async fn list_sessions(&self, tenant: TenantId, page: PageRequest) -> Result<Page<SessionView>, GatewayError> {
+        let _turn = self.inner.turns.wait(tenant).await?;
         let page = self.inner.store.sessions(tenant, page).await?;
-        Ok(Page {
-            items: page.items.into_iter().map(|session| self.view_of(session)).collect(),
-            total: page.total,
-            next_cursor: page.next_cursor,
-        })
+        Ok(page.map(|session| self.view_of(session)))
     }
 }

@@ -6,6 +6,7 @@
 mod accounts;
 mod coming_back;
 mod deletion;
+mod health;
 mod inbound;
 mod life;
 mod model;

@@ -77,14 +77,14 @@ async fn a_person_seen_by_lid_and_then_by_number_is_the_lids_chat_also_after_a_r
         assert_eq!(sent(&world, session, "919876543210").await, LID);
         restart(&mut world, session).await;
     }
-    let filter = MessageFilter {
-        session_id: Some(session),
-        remote_jid: Some(NUMBER.parse().unwrap()),
-        ..MessageFilter::default()
-    };
     let page = PageRequest::Number { page: 1, limit: 100 };
-    let listed = world.gateway.list_messages(world.tenant, filter, page).await.unwrap().items;
-    assert_eq!(listed.len(), 6, "the chat is found under either address");
+    for session_id in [Some(session), None] {
+        for address in [NUMBER, LID] {
+            let filter = MessageFilter { session_id, with: vec![address.parse().unwrap()], ..MessageFilter::default() };
+            let listed = world.gateway.list_messages(world.tenant, filter, page).await.unwrap().items;
+            assert_eq!(listed.len(), 6, "the chat is found under either address");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -205,7 +205,7 @@ fn text_message(session_id: SessionId, to: &str, text: &str) -> SendMessage {
 
 async fn open(folder: &TempDir, env: &Env) -> Store {
     let config = StoreConfig {
-        database_url: format!("sqlite://{}/waypost.db", folder.path().display()).into(),
+        database_url: format!("sqlite://{}/waypost.db", folder.path().display()).parse().unwrap(),
         master_key: MasterKey::new([7; 32]),
         max_connections: 4,
     };

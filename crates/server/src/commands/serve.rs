@@ -35,7 +35,7 @@ pub fn run(given: &Given) -> anyhow::Result<()> {
     let started = Instant::now();
     let layers = super::layers(given)?;
     let config = Config::from_layers(&layers)?;
-    telemetry::start(&config.log);
+    let log = telemetry::start(&config.log);
     for warning in &layers.warnings {
         tracing::warn!("{warning}");
     }
@@ -45,10 +45,13 @@ pub fn run(given: &Given) -> anyhow::Result<()> {
              first and false close it"
         );
     }
+    // What was written holds secrets in the clear.
+    drop(layers);
     // Two providers in one process would be a panic at the first TLS connection: this is the only one that is linked.
     let installed = rustls::crypto::ring::default_provider().install_default();
     installed.map_err(|_| anyhow::anyhow!("a TLS provider was installed before ours"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.spawn(log.tell_of_losses());
     let served = runtime.block_on(serve(&config, started));
     runtime.shutdown_timeout(LAST_TASKS);
     served
@@ -66,6 +69,7 @@ async fn serve(config: &Config, started: Instant) -> anyhow::Result<()> {
     let stop_loops = CancellationToken::new();
     let loops = gateway.start(stop_loops.clone()).await?;
 
+    let limits = limits(config);
     let took = started.elapsed().as_millis();
     let line = format!(
         "Waypost {} listens on http://{address} (API documentation: http://{address}/api/docs), {database}, started in {took} ms",
@@ -74,14 +78,40 @@ async fn serve(config: &Config, started: Instant) -> anyhow::Result<()> {
     // Whoever started the server may have closed its output.
     let _ = writeln!(std::io::stdout(), "{line}");
 
-    let limits = http::Limits { max_connections: config.max_connections, grace: config.shutdown_grace };
-    http::serve(listener, router, limits, stop).await;
+    tokio::select! {
+        () = http::serve(listener, router, limits, stop) => {}
+        // Nothing more can be written, and what is not written is a row that the other process goes on from.
+        loss = store.lost() => return Err(anyhow::Error::new(loss).context("stopped at once, without another word to the database")),
+    }
     tracing::info!("stopping: no more requests; the sessions disconnect");
     stop_loops.cancel();
     loops.stopped().await;
     store.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+fn limits(config: &Config) -> http::Limits {
+    let descriptors = http::descriptors::raise();
+    let wanted = config.max_connections;
+    let connections = http::descriptors::connections(wanted, descriptors, config.database_max_connections);
+    if connections < wanted {
+        tracing::warn!(
+            connections,
+            max_connections = wanted,
+            descriptors,
+            "fewer HTTP connections than max_connections: too few files may be open (ulimit -n, LimitNOFILE)"
+        );
+    } else {
+        tracing::info!(connections, descriptors, "HTTP connections at a time");
+    }
+    http::Limits {
+        connections,
+        per_address: config.max_connections_per_address,
+        proxies: config.api.proxies.clone(),
+        patience: http::Patience::default(),
+        grace: config.shutdown_grace,
+    }
 }
 
 /// A token that SIGTERM or SIGINT cancels.
@@ -97,7 +127,8 @@ fn stop_on_signal() -> std::io::Result<CancellationToken> {
                 _ = interrupt.recv() => {}
             }
             if times > 1 {
-                tracing::warn!("told to stop a second time: stopping at once");
+                // Past the log: nobody waits for that to be written any more.
+                let _ = writeln!(std::io::stderr(), "told to stop a second time: stopping at once");
                 std::process::exit(STOPPED_AT_ONCE);
             }
             token.cancel();

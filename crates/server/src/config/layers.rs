@@ -9,15 +9,21 @@ use std::{
 
 use waypost_domain::spelling::nearest;
 
-use super::settings::{SETTINGS, Setting, WHATSAPP_URL, setting};
+use super::settings::{GONE, SETTINGS, Setting, WHATSAPP_URL, setting};
 
-/// A value as it was written, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A value as it was written, and where. Shows no value: it may be a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Value {
     /// What was written.
     pub text: String,
     /// Where.
     pub source: Source,
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Value(… from {})", self.source)
+    }
 }
 
 /// Where a value was written.
@@ -85,6 +91,22 @@ pub enum ConfigError {
         /// Where it was written.
         from: Source,
     },
+    /// A setting that there was once.
+    #[error("{key} (from {from}) is no longer a setting: {instead}")]
+    Gone {
+        /// The setting.
+        key: &'static str,
+        /// Where it was written.
+        from: Source,
+        /// What to set now.
+        instead: &'static str,
+    },
+    /// A variable is no text.
+    #[error("{name} in the environment is not valid UTF-8")]
+    NotText {
+        /// Its name.
+        name: String,
+    },
     /// A value is wrong.
     #[error("{key} (from {from}) {why}")]
     Invalid {
@@ -123,6 +145,7 @@ impl Layers {
             let from = Source::Environment(WHATSAPP_URL.env_name());
             return Err(ConfigError::NotInThisBuild { key: WHATSAPP_URL.key, from });
         }
+        refuse_gone(environment, &in_file, file)?;
         let value = |setting: &Setting| {
             let from_flag = flags.get(setting.key).map(|text| (text.clone(), Source::Flag(setting.flag())));
             let named = |name: String| environment.get(&name).map(|text| (text.clone(), Source::Environment(name)));
@@ -141,7 +164,14 @@ impl Layers {
                 |(text, source)| Value { text, source },
             )
         };
-        let values = SETTINGS.iter().map(|setting| (setting.key, value(setting))).collect();
+        let checked = |setting: &Setting| {
+            let value = value(setting);
+            match super::values::as_typed(&value.text) {
+                Ok(()) => Ok((setting.key, value)),
+                Err(why) => Err(ConfigError::Invalid { key: setting.key, from: value.source, why: why.to_owned() }),
+            }
+        };
+        let values = SETTINGS.iter().map(checked).collect::<Result<_, _>>()?;
         Ok(Self { values, warnings: unknown_names(environment) })
     }
 
@@ -166,6 +196,26 @@ impl Layers {
     }
 }
 
+/// Refuses what earlier versions read: left out in silence it would leave a door open that somebody closed.
+fn refuse_gone(
+    environment: &BTreeMap<String, String>,
+    in_file: &BTreeMap<String, String>,
+    file: Option<&Path>,
+) -> Result<(), ConfigError> {
+    for (key, instead) in GONE {
+        let name = format!("WAYPOST_{}", key.to_uppercase());
+        let in_environment = environment.get(&name).is_some_and(|text| !text.is_empty());
+        let written = in_file.get(key).is_some_and(|text| !text.is_empty());
+        let from = match file {
+            _ if in_environment => Source::Environment(name),
+            Some(path) if written => Source::File(path.to_owned()),
+            _ => continue,
+        };
+        return Err(ConfigError::Gone { key, from, instead });
+    }
+    Ok(())
+}
+
 fn read_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
     let unreadable = |error: std::io::Error| ConfigError::Unreadable { path: path.to_owned(), why: error.to_string() };
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
@@ -175,7 +225,8 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
     })?;
     let mut values = BTreeMap::new();
     for (key, value) in table {
-        let Some(known) = setting(&key) else {
+        let gone = GONE.iter().find(|(gone, _)| *gone == key).map(|(gone, _)| *gone);
+        let Some(known) = setting(&key).map(|setting| setting.key).or(gone) else {
             if key == WHATSAPP_URL.key {
                 let from = Source::File(path.to_owned());
                 return Err(ConfigError::NotInThisBuild { key: WHATSAPP_URL.key, from });
@@ -189,7 +240,7 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
             toml::Value::Boolean(boolean) => boolean.to_string(),
             _ => {
                 let why = "must be a string, a number or a boolean".to_owned();
-                return Err(ConfigError::Invalid { key: known.key, from: Source::File(path.to_owned()), why });
+                return Err(ConfigError::Invalid { key: known, from: Source::File(path.to_owned()), why });
             }
         };
         values.insert(key, text);

@@ -7,17 +7,27 @@ pub mod values;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+    time::Duration,
+};
 
 use axum::http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 use secrecy::SecretString;
-use waypost_api::ApiConfig;
+use waypost_api::{ApiConfig, TrustedProxies};
 use waypost_domain::Pacing;
 use waypost_engine::sandbox::SandboxDelays;
 use waypost_engine_whatsapp::WhatsappConfig;
 use waypost_gateway::{CheckNumbers, GatewayConfig, LoginLimits, LookupLimits, RegistrationLimits, RegistrationOpen};
+use waypost_store::DatabaseUrl;
 
 use layers::{ConfigError, Layers};
+
+/// The least room for bodies, in bytes: a quarter of it, which is a tenant's share, is the longest body.
+const LEAST_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// Everything an operator can set, read and checked.
 #[derive(Debug, Clone)]
@@ -26,12 +36,14 @@ pub struct Config {
     pub listen: SocketAddr,
     /// HTTP connections at a time.
     pub max_connections: usize,
+    /// HTTP connections at a time from one address, where there is a limit.
+    pub max_connections_per_address: Option<usize>,
     /// How long requests may take to finish at shutdown.
     pub shutdown_grace: Duration,
     /// The data folder.
     pub data_dir: PathBuf,
-    /// The database, where it is not the one in the data folder.
-    pub database_url: Option<SecretString>,
+    /// The database, if it is not the one in the data folder.
+    pub database_url: Option<DatabaseUrl>,
     /// Connections to the database.
     pub database_max_connections: u32,
     /// The key that encrypts secrets at rest.
@@ -84,9 +96,13 @@ impl Config {
         Ok(Self {
             listen: layers.get("listen", address)?,
             max_connections: layers.get("max_connections", |text| values::number(text, 1, 1_000_000))?,
+            max_connections_per_address: Some(
+                layers.get("max_connections_per_address", |text| values::number(text, 0, 1_000_000))?,
+            )
+            .filter(|most| *most > 0),
             shutdown_grace: layers.get("shutdown_grace", values::duration)?,
             data_dir: layers.get("data_dir", path)?,
-            database_url: layers.get_set("database_url", database_url)?,
+            database_url: database_url(layers)?,
             database_max_connections: count("database_max_connections", 1, 1_000)?,
             master_key: key_source(layers, "master_key", "master_key_file")?,
             token_key: key_source(layers, "token_key", "token_key_file")?,
@@ -119,13 +135,17 @@ impl Config {
                     per_minute: layers.get("lookups_per_minute", positive)?,
                     burst: layers.get("lookup_burst", positive)?,
                 },
+                min_free_disk: layers.get("min_free_disk", values::size)?,
+                folders: vec![layers.get("data_dir", path)?],
                 ..GatewayConfig::default()
             },
             api: ApiConfig {
                 requests_per_minute: limit(layers, "rate_limit_per_minute")?,
                 open_requests_per_minute: limit(layers, "open_requests_per_minute")?,
                 open_requests_per_second: limit(layers, "open_requests_per_second")?,
-                client_address_header: layers.get_set("client_address_header", header_name)?,
+                max_body_bytes_in_flight: layers
+                    .get("max_body_bytes_in_flight", |text| values::number(text, LEAST_BODY_BYTES, usize::MAX))?,
+                proxies: proxies(layers)?,
                 docs: layers.get("docs", values::boolean)?,
                 cors_origins: layers.get_set("cors_origins", origins)?.unwrap_or_default(),
                 ..ApiConfig::default()
@@ -227,10 +247,18 @@ fn path(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }
 
-fn database_url(text: &str) -> Result<SecretString, String> {
-    let known = ["sqlite://", "postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
-    let url = known.then(|| SecretString::from(text));
-    url.ok_or_else(|| "must start with sqlite:// or postgres://".to_owned())
+/// The database that is named. Whether its server must prove who it is, is said here too.
+fn database_url(layers: &Layers) -> Result<Option<DatabaseUrl>, ConfigError> {
+    let verified = layers.get("database_require_verified_tls", values::boolean)?;
+    layers.get_set("database_url", |text| {
+        let url: DatabaseUrl = text.parse().map_err(|why: waypost_store::UrlError| why.to_string())?;
+        if verified && url.is_unverified() {
+            let why = "names a server on another machine and does not verify its certificate, which \
+                       database_require_verified_tls forbids: add ?sslmode=verify-full (and sslrootcert=PATH)";
+            return Err(why.to_owned());
+        }
+        Ok(url)
+    })
 }
 
 fn operator_token(text: &str) -> Result<SecretString, String> {
@@ -239,17 +267,48 @@ fn operator_token(text: &str) -> Result<SecretString, String> {
     strong.then(|| SecretString::from(text)).ok_or_else(|| "must be 32 visible characters at least".to_owned())
 }
 
-fn header_name(text: &str) -> Result<HeaderName, String> {
+fn proxies(layers: &Layers) -> Result<TrustedProxies, ConfigError> {
+    Ok(TrustedProxies {
+        networks: layers.get_set("trusted_proxies", networks)?.unwrap_or_default(),
+        header: layers.get("trusted_proxy_header", proxy_header)?,
+        hops: layers.get("trusted_proxy_hops", |text| values::number(text, 1, 16))?,
+    })
+}
+
+/// Reads addresses and networks with commas between them.
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let network = |text: &str| {
+        let address = || text.parse().ok().map(|address: IpAddr| IpNet::from(address.to_canonical()));
+        text.parse().ok().or_else(address)
+    };
+    let networks: Option<_> = text.split(',').map(str::trim).map(network).collect();
+    networks
+        .ok_or_else(|| "must be addresses or networks with commas between them, such as 127.0.0.1,10.0.0.0/8".into())
+}
+
+fn proxy_header(text: &str) -> Result<HeaderName, String> {
+    if text.eq_ignore_ascii_case("forwarded") {
+        return Err(
+            "must be a header with bare addresses, such as x-forwarded-for: Forwarded (RFC 7239) is not read".into()
+        );
+    }
     text.parse().map_err(|_| "must be the name of an HTTP header, such as x-forwarded-for".to_owned())
 }
 
 fn origins(text: &str) -> Result<Vec<HeaderValue>, String> {
-    let origin = |text: &str| {
-        let is_one = text.starts_with("http://") || text.starts_with("https://");
-        text.trim_end_matches('/').parse().ok().filter(|_| is_one)
-    };
-    let origins: Option<_> = text.split(',').map(str::trim).map(origin).collect();
-    origins.ok_or_else(|| "must be web origins with commas between them, such as https://app.example.com".to_owned())
+    let origins: Option<_> = text.split(',').map(|text| origin(text.trim())).collect();
+    origins.ok_or_else(|| {
+        "must be web origins with commas between them, without a path, such as https://app.example.com".to_owned()
+    })
+}
+
+/// An origin as a browser sends it (RFC 6454, 6.2): in small letters and without a path. Others would never match.
+fn origin(text: &str) -> Option<HeaderValue> {
+    let text = text.strip_suffix('/').unwrap_or(text).to_lowercase();
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let is_host =
+        !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', '\\']) && !host.contains(char::is_whitespace);
+    is_host.then(|| text.parse().ok()).flatten()
 }
 
 fn key_source(layers: &Layers, key: &'static str, file: &'static str) -> Result<KeySource, ConfigError> {

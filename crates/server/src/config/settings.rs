@@ -51,14 +51,45 @@ const fn secret(key: &'static str, value: &'static str, meaning: &'static str) -
 pub const WHATSAPP_URL: Setting =
     plain("whatsapp_url", "URL", "", "Where WhatsApp is: a simulator on this machine (ws:// or wss://, loopback only)");
 
+/// Settings that there were once, and what took their place.
+pub const GONE: [(&str, &str); 1] = [(
+    "client_address_header",
+    "set trusted_proxies to the addresses of your proxies, and trusted_proxy_header to the header if it is not \
+     x-forwarded-for",
+)];
+
 /// Every setting of this build, in the order in which they are shown.
 pub const SETTINGS: &[Setting] = &[
     plain("listen", "ADDRESS", "127.0.0.1:3000", "Address and port to listen on; port 0 takes a free one"),
-    plain("max_connections", "NUMBER", "10000", "HTTP connections at a time; more wait to be accepted"),
+    plain("max_connections", "NUMBER", "10000", "HTTP connections at a time; fewer if too few files may be open"),
+    plain(
+        "max_connections_per_address",
+        "NUMBER",
+        "256",
+        "HTTP connections from one address (IPv6: /56); 0 for no limit",
+    ),
+    plain("max_body_bytes_in_flight", "BYTES", "67108864", "Request bodies in memory at a time, and again of answers"),
     plain("shutdown_grace", "DURATION", "10s", "How long requests may take to finish at shutdown"),
     plain("data_dir", "PATH", "./data", "Folder for the database, the keys and the lock file"),
     secret("database_url", "URL", "sqlite://PATH or postgres://…; unset: waypost.db in the data folder"),
-    plain("database_max_connections", "NUMBER", "8", "Connections for reading (SQLite) or in all (PostgreSQL)"),
+    plain(
+        "database_require_verified_tls",
+        "BOOLEAN",
+        "false",
+        "Refuse a PostgreSQL server on another machine whose certificate is not verified (sslmode=verify-full)",
+    ),
+    plain(
+        "database_max_connections",
+        "NUMBER",
+        "8",
+        "Connections for reading (SQLite) or in all (PostgreSQL; fewer than 4 count as 4)",
+    ),
+    plain(
+        "min_free_disk",
+        "SIZE",
+        "256MiB",
+        "Free space below which no message is accepted and the server is not ready; 0MiB to not look",
+    ),
     secret("master_key", "KEY", "Key that encrypts secrets at rest, 32 bytes in base64 or hex; unset: kept in a file"),
     plain(
         "master_key_file",
@@ -111,11 +142,13 @@ pub const SETTINGS: &[Setting] = &[
         "Wrong keys and tokens a minute from one network, before unknown ones are refused unseen; 0 for no limit",
     ),
     plain(
-        "client_address_header",
-        "NAME",
+        "trusted_proxies",
+        "NETWORKS",
         "",
-        "Header in which your reverse proxy names the client; unset: none is believed",
+        "Where your reverse proxies are, such as 127.0.0.1,10.0.0.0/8; unset: none",
     ),
+    plain("trusted_proxy_header", "NAME", "x-forwarded-for", "Header in which they name whom they were called from"),
+    plain("trusted_proxy_hops", "NUMBER", "1", "How many of them a request comes through"),
     plain("docs", "BOOLEAN", "true", "Whether the API's documentation is served, at /api/docs and /api/openapi.json"),
     plain("cors_origins", "ORIGINS", "", "Web origins whose pages may call the API, with commas between them"),
     plain("max_sessions_per_tenant", "NUMBER", "0", "Sessions that a tenant may have; 0 for no limit"),

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, io::Write};
 
 use rstest::rstest;
-use secrecy::ExposeSecret;
 
 use super::{layers::Source, settings::SETTINGS, *};
 
@@ -66,7 +65,9 @@ fn without_any_setting_the_defaults_of_the_contract_hold() {
     assert_eq!(config.api.requests_per_minute, ApiConfig::default().requests_per_minute);
     assert_eq!(config.api.open_requests_per_minute, ApiConfig::default().open_requests_per_minute);
     assert_eq!(config.api.open_requests_per_second, ApiConfig::default().open_requests_per_second);
-    assert_eq!(config.api.client_address_header, None);
+    assert_eq!(config.api.proxies, TrustedProxies::default());
+    assert_eq!(config.api.max_body_bytes_in_flight, ApiConfig::default().max_body_bytes_in_flight);
+    assert_eq!(config.max_connections_per_address, Some(256));
     assert!(config.api.cors_origins.is_empty());
 }
 
@@ -86,10 +87,55 @@ fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file(
 
 #[test]
 fn the_database_is_named_by_either_variable_and_ours_wins() {
-    let url = |written: &Written| written.config().unwrap().database_url.unwrap().expose_secret().to_owned();
-    let written = Written::default().env("DATABASE_URL", "postgres://a");
-    assert_eq!(url(&written), "postgres://a");
-    assert_eq!(url(&written.env("WAYPOST_DATABASE_URL", "sqlite://b")), "sqlite://b");
+    let url = |written: &Written| written.config().unwrap().database_url.unwrap().to_string();
+    let written = Written::default().env("DATABASE_URL", "postgres://a:1/x");
+    assert_eq!(url(&written), "PostgreSQL at a:1/x");
+    assert_eq!(url(&written.env("WAYPOST_DATABASE_URL", "sqlite://b")), "SQLite at b");
+}
+
+#[test]
+fn a_database_url_that_cannot_be_read_is_refused_without_a_word_of_it() {
+    for password in ["se@cret", "se?cret", "se#cret", "se/cret", "se%zzcret", "se%ffcret", "12?cret"] {
+        let url = format!("postgres://waypost:{password}@127.0.0.1:1/waypost");
+        let refusal = Written::default().env("DATABASE_URL", &url).refusal();
+        assert!(refusal.starts_with("database_url (from DATABASE_URL in the environment)"), "{refusal}");
+        assert!(refusal.contains("percent-encode @ : / ? # %") && !refusal.contains("cret"), "{refusal}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_prove_who_it_is_can_be_refused() {
+    let strict =
+        |url| Written::default().env("WAYPOST_DATABASE_REQUIRE_VERIFIED_TLS", "true").env("DATABASE_URL", url).config();
+    for url in ["postgres://db/x", "postgres://db/x?sslmode=require"] {
+        assert!(strict(url).unwrap_err().to_string().contains("sslmode=verify-full"), "{url}");
+    }
+    for url in ["postgres://db/x?sslmode=verify-full", "postgres://127.0.0.1/x", "sqlite://x"] {
+        assert!(strict(url).is_ok(), "{url}");
+    }
+}
+
+#[rstest]
+#[case("./data\r", "contains a control character")]
+#[case("\"./data\"", "has quotes around it")]
+#[case("'./data'", "has quotes around it")]
+#[case("./data ", "begins or ends with a blank")]
+fn a_value_with_something_that_nobody_typed_is_refused_by_its_name(#[case] text: &str, #[case] why: &str) {
+    let refusal = Written::default().env("WAYPOST_DATA_DIR", text).refusal();
+    assert!(refusal.starts_with("data_dir (from WAYPOST_DATA_DIR in the environment)"), "{refusal}");
+    assert!(refusal.contains(why) && !refusal.contains("./data"), "{refusal}");
+    assert!(Written::default().flag("log_level", text).refusal().contains("log_level (from --log-level)"));
+    let file = format!("log_level = {}", serde_json::Value::from(text));
+    assert!(Written::default().file(&file).refusal().contains(why));
+}
+
+#[test]
+fn what_was_written_is_not_shown_by_the_way() {
+    let written =
+        Written::default().env("DATABASE_URL", "postgres://me:hunter2@db/x").flag("operator_token", "hunter2");
+    let given = crate::cli::Given { file: None, flags: written.flags.clone() };
+    let shown = format!("{:?} {given:?}", written.layers().unwrap());
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
 
 #[test]
@@ -109,7 +155,12 @@ fn an_empty_value_counts_as_none() {
 #[case("WAYPOST_MASTER_KEY", "hunter2", "32 bytes in base64 or hex")]
 #[case("WAYPOST_WHATSAPP_VERSION", "new", "three numbers")]
 #[case("WAYPOST_CORS_ORIGINS", "https://a.example, b.example", "web origins")]
-#[case("WAYPOST_CLIENT_ADDRESS_HEADER", "two words", "name of an HTTP header")]
+#[case("WAYPOST_TRUSTED_PROXIES", "10.0.0.0/8, nginx", "addresses or networks")]
+#[case("WAYPOST_TRUSTED_PROXY_HEADER", "two words", "name of an HTTP header")]
+#[case("WAYPOST_TRUSTED_PROXY_HEADER", "Forwarded", "RFC 7239")]
+#[case("WAYPOST_TRUSTED_PROXY_HOPS", "0", "from 1 to 16")]
+#[case("WAYPOST_MAX_BODY_BYTES_IN_FLIGHT", "1048576", "from 4194304")]
+#[case("WAYPOST_CORS_ORIGINS", "https://a.example/app", "without a path")]
 #[case("WAYPOST_PACING", "fast", "gentle or off")]
 #[case("WAYPOST_PACING_PER_MINUTE", "-1", "from 0 to 10000000")]
 #[case("WAYPOST_PACING_JITTER", "1h", "600 s at most")]
@@ -154,6 +205,22 @@ fn a_file_that_makes_no_sense_is_refused(#[case] toml: &str, #[case] says: &str)
 }
 
 #[test]
+fn proxies_are_named_by_address_or_by_network() {
+    let config = Written::default().env("WAYPOST_TRUSTED_PROXIES", "127.0.0.1, ::1,10.0.0.0/8").config().unwrap();
+    let trusts = |address: &str| config.api.proxies.trusts(address.parse().unwrap());
+    assert!(["127.0.0.1", "::1", "10.9.8.7", "::ffff:10.9.8.7"].into_iter().all(trusts));
+    assert!(!["127.0.0.2", "::2", "11.0.0.1"].into_iter().any(trusts));
+}
+
+#[rstest]
+#[case(Written::default().env("WAYPOST_CLIENT_ADDRESS_HEADER", "x-real-ip"))]
+#[case(Written::default().file("client_address_header = \"x-real-ip\""))]
+fn the_setting_that_believed_every_client_is_refused_with_those_that_took_its_place(#[case] written: Written) {
+    let refusal = written.refusal();
+    assert!(refusal.contains("trusted_proxies") && refusal.contains("trusted_proxy_header"), "{refusal}");
+}
+
+#[test]
 fn a_key_may_not_be_given_twice() {
     let key = "ab".repeat(32);
     let written = Written::default().env("WAYPOST_MASTER_KEY", &key).env("WAYPOST_MASTER_KEY_FILE", "/k");
@@ -181,6 +248,12 @@ fn who_listens_beyond_this_machine_and_lets_everyone_register_is_warned() {
 fn a_limit_of_zero_is_none() {
     let config = Written::default().env("WAYPOST_OPEN_REQUESTS_PER_MINUTE", "0").config().unwrap();
     assert_eq!(config.api.open_requests_per_minute, None);
+}
+
+#[test]
+fn an_origin_is_what_a_browser_sends() {
+    let config = Written::default().env("WAYPOST_CORS_ORIGINS", "https://App.example/, http://[::1]:8080").config();
+    assert_eq!(config.unwrap().api.cors_origins, ["https://app.example", "http://[::1]:8080"]);
 }
 
 #[test]

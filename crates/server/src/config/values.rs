@@ -8,6 +8,25 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
+/// Refuses what a value only has by accident: the end of a line from a file made on Windows, quotes that nobody took
+/// off. A folder named `data\r` would be made, empty, with a new master key.
+pub fn as_typed(text: &str) -> Result<(), &'static str> {
+    if text.chars().any(char::is_control) {
+        return Err(
+            "contains a control character, such as the carriage return that ends lines on Windows: take it away",
+        );
+    }
+    if ['"', '\''].iter().any(|quote| text.len() > 1 && text.starts_with(*quote) && text.ends_with(*quote)) {
+        return Err(
+            "has quotes around it, which are then part of the value (docker --env-file keeps them): take them away",
+        );
+    }
+    if text.trim() != text {
+        return Err("begins or ends with a blank: take it away");
+    }
+    Ok(())
+}
+
 /// Reads `true` or `false`.
 pub fn boolean(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "must be true or false".to_owned())
@@ -37,6 +56,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let number: u64 = number.parse().map_err(|_| written())?;
     let millis = number.checked_mul(millis_each).filter(|millis| *millis <= 3650 * 86_400_000);
     millis.map(Duration::from_millis).ok_or_else(|| "must be ten years at most".to_owned())
+}
+
+/// Reads a number of bytes with a unit: `64KiB`, `256MiB`, `2GiB`.
+pub fn size(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let read = units.into_iter().find_map(|(unit, bytes)| {
+        let digits = text.strip_suffix(unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse::<u64>().ok()?.checked_mul(bytes)
+    });
+    read.ok_or_else(|| "must be a number with a unit: 64KiB, 256MiB or 2GiB".to_owned())
 }
 
 /// Reads a duration that is not zero.
@@ -84,6 +113,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_value_is_what_somebody_meant_to_type() {
+        for text in ["", "./data", "https://a.example, https://b.example", "it's", "\"", "\"a\" and 'b'"] {
+            assert_eq!(as_typed(text), Ok(()), "{text}");
+        }
+        for text in ["./data\r", "a\nb", "\u{85}", "\"./data\"", "'x'", "\"\"", " x", "x\u{a0}", " "] {
+            assert!(as_typed(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn durations_carry_their_unit() {
         assert_eq!(duration("50ms"), Ok(Duration::from_millis(50)));
         assert_eq!(duration("30d"), Ok(Duration::from_hours(720)));
@@ -92,6 +131,17 @@ mod tests {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
         assert!(lasting("0ms").is_err());
+    }
+
+    #[test]
+    fn a_size_has_a_unit() {
+        assert_eq!(size("256MiB"), Ok(256 * 1024 * 1024));
+        assert_eq!(size("0MiB"), Ok(0));
+        for wrong in
+            ["", "MiB", "256", "256MB", "+1MiB", "1.5GiB", "99999999999999999999KiB", "18446744073709551615GiB"]
+        {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod support;
 
 mod accounts;
 mod api_keys;
+mod claim;
 mod claims;
 mod events;
 mod evidence;
@@ -20,6 +21,7 @@ mod number_checks;
 mod opening;
 mod pacing;
 mod people;
+mod sandbox_mailbox;
 mod schedule;
 mod sessions;
 mod settings;

@@ -65,11 +65,3 @@ on_both_databases! {
         again.close().await;
     }
 }
-
-#[tokio::test]
-async fn a_url_of_no_known_database_is_refused() {
-    for url in ["mysql://localhost/x", "sqlite::memory:", "waypost.db", ""] {
-        let config = StoreConfig { database_url: url.into(), master_key: MasterKey::new([42; 32]), max_connections: 2 };
-        assert!(Store::open(&config, waypost_domain::Env::system()).await.is_err(), "{url}");
-    }
-}

@@ -11,7 +11,6 @@ use std::{
 
 use futures::FutureExt;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
-use secrecy::SecretString;
 use tempfile::TempDir;
 use uuid::Uuid;
 use waypost_domain::{
@@ -53,6 +52,7 @@ pub struct TestDatabase {
     pub store: Store,
     pub config: StoreConfig,
     pub env: Env,
+    pub url: String,
     /// Where it is: SQLite's file, or the name of PostgreSQL's database.
     place: Place,
     time: AtomicI64,
@@ -93,12 +93,12 @@ impl TestDatabase {
     async fn open(url: &str, place: Place) -> Self {
         let env = Env::new(ManualClock::at(START), SystemEntropy);
         let config = StoreConfig {
-            database_url: SecretString::from(url),
+            database_url: url.parse().unwrap(),
             master_key: MasterKey::new([42; 32]),
             max_connections: 4,
         };
         let store = Store::open(&config, env.clone()).await.unwrap();
-        Self { store, config, env, place, time: AtomicI64::new(START.as_millis()) }
+        Self { store, config, env, url: url.to_owned(), place, time: AtomicI64::new(START.as_millis()) }
     }
 
     /// Another store on the same database, as a second process or a restart has it.
@@ -116,8 +116,7 @@ impl TestDatabase {
 
     /// A connection past the store, for tests that look at the tables or break them.
     pub async fn raw(&self) -> DatabaseConnection {
-        use secrecy::ExposeSecret;
-        Database::connect(self.config.database_url.expose_secret()).await.unwrap()
+        Database::connect(&self.url).await.unwrap()
     }
 
     /// A time after all earlier ones.
@@ -246,7 +245,7 @@ async fn administer(sql: &str) {
 }
 
 /// An administrator's URL of a running server. Fails with a sentence that says what to install where there is none.
-fn postgres_url() -> &'static str {
+pub fn postgres_url() -> &'static str {
     static URL: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     URL.get_or_init(|| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/test-postgres.sh");

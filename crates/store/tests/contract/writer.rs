@@ -8,6 +8,21 @@ use waypost_store::{InboundOutcome, StoreError};
 use crate::support::{TestDatabase, count, eventually, execute, is_unavailable};
 
 on_both_databases! {
+    async fn the_writer_is_proved_by_a_late_commit_or_by_one_more(db: &TestDatabase) {
+        let raw = db.raw().await;
+        let proofs = async || count(&raw, "SELECT COUNT(*) FROM meta WHERE name = 'proof_of_life'").await;
+        db.accepted(db.tenant(), db.env.new_id(), "919876543210").await;
+        db.store.prove_writer(Duration::from_hours(1)).await.unwrap();
+        assert_eq!(proofs().await, 0, "the accept was proof enough");
+        for _ in 0..2 {
+            db.store.prove_writer(Duration::ZERO).await.unwrap();
+            assert_eq!(proofs().await, 1);
+        }
+        assert!(!db.store.writes_wait_for_a_place());
+        db.store.close().await;
+        assert!(is_unavailable(&db.store.prove_writer(Duration::ZERO).await));
+    }
+
     async fn a_request_that_fails_does_not_fail_its_neighbours(db: &TestDatabase) {
         let tenant = db.tenant();
         let session = db.session(tenant).await.id;

@@ -8,7 +8,7 @@ use crate::{
     envelope::{Nothing, Success},
     error::ApiError,
     input::Bare,
-    openapi::Authenticated,
+    openapi::{Authenticated, BadInput},
 };
 
 /// Log out
@@ -19,7 +19,7 @@ use crate::{
     path = "/auth/logout",
     operation_id = "logout",
     tag = "Accounts",
-    responses((status = 200, description = "Logged out", body = Success<Nothing>), Authenticated),
+    responses((status = 200, description = "Logged out", body = Success<Nothing>), BadInput, Authenticated),
 )]
 pub async fn logout(State(app): State<App>, person: Person, _: Bare) -> Result<Success<Nothing>, ApiError> {
     app.gateway.logout(person.tenant, person.login).await?;

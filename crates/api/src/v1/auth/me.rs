@@ -6,7 +6,14 @@ use utoipa::ToSchema;
 use waypost_domain::{TenantId, Timestamp};
 
 use super::UserAnswer;
-use crate::{App, auth::Person, envelope::Success, error::ApiError, input::Bare, openapi::Authenticated};
+use crate::{
+    App,
+    auth::Person,
+    envelope::Success,
+    error::ApiError,
+    input::Bare,
+    openapi::{Authenticated, BadInput},
+};
 
 /// A person and their tenant.
 #[derive(Serialize, ToSchema)]
@@ -38,7 +45,7 @@ pub struct TenantAnswer {
     path = "/auth/me",
     operation_id = "me",
     tag = "Accounts",
-    responses((status = 200, description = "The person who is logged in, and their tenant", body = Success<MeAnswer>), Authenticated),
+    responses((status = 200, description = "The person who is logged in, and their tenant", body = Success<MeAnswer>), BadInput, Authenticated),
 )]
 pub async fn me(State(app): State<App>, person: Person, _: Bare) -> Result<Success<MeAnswer>, ApiError> {
     let (user, tenant) = app.gateway.me(person.tenant, person.user).await?;

@@ -65,7 +65,7 @@ pub enum NumberAnswer {
 #[schema(as = BadNumber)]
 pub struct BadNumberAnswer {
     /// The item as it was given.
-    #[schema(example = "9.19877E+11")]
+    #[schema(example = "0532030482")]
     number: String,
     /// Why it is no number.
     #[schema(example = "Must start with the country code, not with 0")]

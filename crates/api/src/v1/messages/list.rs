@@ -22,6 +22,10 @@ use crate::{
     openapi::{Authenticated, BadInput, SINCE_1970},
 };
 
+const WITH: &str = "\
+    With this person or group, sent and received: what `to` of an answer says, a number in any form, or a JID. Whichever \
+    addresses of a person are known, each finds the messages under all of them.";
+
 /// Which messages, and which part of them.
 pub struct ListQuery {
     filter: MessageFilter,
@@ -34,11 +38,11 @@ impl FromFields for ListQuery {
             session_id: fields.optional("sessionId", rules::id),
             status: fields.optional("status", rules::one_of(&MessageStatus::ALL, MessageStatus::as_str)),
             direction: fields.optional("direction", rules::one_of(&DIRECTIONS, Direction::as_str)),
-            remote_jid: fields.optional("to", rules::parsed).map(|to: Recipient| to.to_jid()),
+            with: fields.optional("to", rules::parsed).map(|to: Recipient| to.to_jid()).into_iter().collect(),
             from: fields.optional("from", rules::query_time),
             until: fields.optional("until", rules::query_time),
         };
-        Some(Self { filter, window: Window::by_cursor(fields) })
+        Some(Self { filter, window: Window::read(fields) })
     }
 }
 
@@ -65,14 +69,9 @@ impl IntoParams for ListQuery {
             ("sessionId", id, "Of this session."),
             ("status", statuses(), "With this status."),
             ("direction", directions(), "Sent, or received."),
-            ("to", text().pattern(Some(TO)).build(), "With this chat: a number or a JID."),
+            ("to", text().pattern(Some(TO)).build(), WITH),
             ("from", time(), "Created at or after this time."),
             ("until", time(), "Created before this time."),
-            (
-                "cursor",
-                text().pattern(Some("^[1-9][0-9]{0,17}$")).build(),
-                "The `nextCursor` of the page before; counts before `page`.",
-            ),
         ];
         own.into_iter().map(param).chain(Window::params()).collect()
     }
@@ -81,7 +80,8 @@ impl IntoParams for ListQuery {
 /// List messages
 ///
 /// Newest first. Following `pagination.nextCursor` walks the whole list at an even pace, however long it is; `page`
-/// counts it.
+/// counts it, and ends at 10000 rows. A page ends early, with a `nextCursor`, at 1 MiB of content, and where few
+/// messages match in a long history (a `status` other than `scheduled`, `failed` and `canceled`; two filters at once).
 #[utoipa::path(
     get,
     path = "/messages",

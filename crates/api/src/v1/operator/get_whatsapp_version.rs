@@ -3,7 +3,13 @@
 use axum::extract::State;
 
 use super::WhatsappVersionAnswer;
-use crate::{App, envelope::Success, error::ApiError, input::Bare, openapi::ByOperator};
+use crate::{
+    App,
+    envelope::Success,
+    error::ApiError,
+    input::Bare,
+    openapi::{BadInput, ByOperator},
+};
 
 /// Get the version of WhatsApp Web
 ///
@@ -13,7 +19,7 @@ use crate::{App, envelope::Success, error::ApiError, input::Bare, openapi::ByOpe
     path = "/operator/whatsapp-version",
     operation_id = "getWhatsappVersion",
     tag = "Operator",
-    responses((status = 200, description = "The version", body = Success<WhatsappVersionAnswer>), ByOperator),
+    responses((status = 200, description = "The version", body = Success<WhatsappVersionAnswer>), BadInput, ByOperator),
 )]
 pub async fn get_whatsapp_version(State(app): State<App>, _: Bare) -> Result<Success<WhatsappVersionAnswer>, ApiError> {
     Ok(Success::new(app.gateway.client_version().await?.into()))

@@ -7,7 +7,8 @@ use crate::{App, envelope::Success, error::ApiError, openapi::Ready};
 
 /// Can requests be served
 ///
-/// They can while the database answers.
+/// They can while the database answers and commits, its queue has places, and the disk has room. If not, `message` says
+/// which of these fails.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -16,6 +17,6 @@ use crate::{App, envelope::Success, error::ApiError, openapi::Ready};
     responses((status = 200, description = "They can", body = Success<HealthAnswer>), Ready),
 )]
 pub async fn ready(State(app): State<App>) -> Result<Success<HealthAnswer>, ApiError> {
-    app.gateway.ready().await.map_err(|error| ApiError::NotReady(error.to_string()))?;
+    app.gateway.ready().await?;
     Ok(Success::new(HealthAnswer { status: "ready" }))
 }

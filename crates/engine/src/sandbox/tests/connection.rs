@@ -38,7 +38,7 @@ async fn a_session_comes_back_linked_to_the_same_number_after_a_restart() {
     let number = linked_number(&bench.told);
     assert!(number.is_some());
 
-    let restarted = SandboxEngine::new(SandboxDelays::NONE, Env::system());
+    let restarted = SandboxEngine::new(SandboxDelays::NONE, Arc::new(MemoryMailbox::default()), Env::system());
     let told = Arc::new(Recorder::default());
     let spec = SessionSpec { linked: true, phone_number: number.clone(), ..bench.spec.clone() };
     let link = restarted.open(spec, told.clone()).await.unwrap();
@@ -103,13 +103,13 @@ async fn what_comes_while_disconnected_waits_and_an_acknowledgement_is_lost() {
 async fn a_dropped_link_is_silent_and_its_successor_gets_what_waited() {
     let bench = Bench::connected().await;
     let before = bench.told.events().len();
-    let Bench { engine, env, spec, told, link } = bench;
+    let Bench { engine, env, spec, told, link, disk } = bench;
     drop(link);
     let heir = Arc::new(Recorder::default());
     let spec = SessionSpec { linked: true, ..spec };
     let link = engine.open(spec.clone(), heir.clone()).await.unwrap();
     assert_eq!(told.events().len(), before);
-    let bench = Bench { engine, env, spec, told: heir, link };
+    let bench = Bench { engine, env, spec, told: heir, link, disk };
     bench.link.connect().await.unwrap();
     bench.let_everything_happen().await;
     assert_eq!(told.events().len(), before);

@@ -2,6 +2,7 @@
 
 mod connection;
 mod recipients;
+mod restart;
 
 use std::{
     sync::{
@@ -15,7 +16,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use waypost_domain::{Content, Env, SessionId, TenantId, WaMessageId};
 
-use super::{SandboxDelays, SandboxEngine, network::unpoisoned};
+use super::{
+    Mailbox, MailboxChanges, MailboxError, MemoryMailbox, Owed, SandboxDelays, SandboxEngine, network::unpoisoned,
+};
 use crate::{
     ConnectionId, Engine, EngineEvent, EventSink, Inbound, Link, NotStored, Outgoing, ReceiptKind, SendFailure,
     SessionSpec,
@@ -25,13 +28,21 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Writes down what it is told.
-#[derive(Default)]
 struct Recorder {
     events: Mutex<Vec<EngineEvent>>,
     texts: Mutex<Vec<Inbound>>,
     /// How many more times storing incoming texts fails.
     failures: AtomicU32,
     changed: watch::Sender<u64>,
+    /// Whether what was told gets to the disk.
+    records: watch::Sender<bool>,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        let (events, texts, failures) = (Mutex::default(), Mutex::default(), AtomicU32::default());
+        Self { events, texts, failures, changed: watch::Sender::default(), records: watch::Sender::new(true) }
+    }
 }
 
 #[async_trait]
@@ -39,6 +50,10 @@ impl EventSink for Recorder {
     fn post(&self, _session: SessionId, event: EngineEvent) {
         unpoisoned(&self.events).push(event);
         self.changed.send_modify(|changes| *changes += 1);
+    }
+
+    async fn recorded(&self, _session: SessionId, _mark: u64) {
+        self.records.subscribe().wait_for(|records| *records).await.unwrap();
     }
 
     async fn inbound(&self, _session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored> {
@@ -55,6 +70,14 @@ impl EventSink for Recorder {
 impl Recorder {
     fn events(&self) -> Vec<EngineEvent> {
         unpoisoned(&self.events).clone()
+    }
+
+    fn count(&self) -> usize {
+        unpoisoned(&self.events).len()
+    }
+
+    fn receipts(&self) -> usize {
+        unpoisoned(&self.events).iter().filter(|event| matches!(event, EngineEvent::Receipt { .. })).count()
     }
 
     fn texts(&self) -> Vec<String> {
@@ -103,6 +126,45 @@ impl Recorder {
     }
 }
 
+/// A disk that outlives the process that writes to it.
+struct Disk {
+    kept: Arc<MemoryMailbox>,
+    /// Whether it takes what is written, or lets it wait.
+    writes: watch::Sender<bool>,
+    /// How many more times writing fails.
+    failures: AtomicU32,
+}
+
+impl Disk {
+    fn on(kept: Arc<MemoryMailbox>) -> Self {
+        Self { kept, writes: watch::Sender::new(true), failures: AtomicU32::default() }
+    }
+
+    /// Its process is dead and writes nothing more.
+    fn stop(&self) {
+        self.writes.send_replace(false);
+    }
+
+    fn of_the_next_process(&self) -> Self {
+        Self::on(Arc::clone(&self.kept))
+    }
+}
+
+#[async_trait]
+impl Mailbox for Disk {
+    async fn write(&self, changes: MailboxChanges) -> Result<(), MailboxError> {
+        self.writes.subscribe().wait_for(|writes| *writes).await.unwrap();
+        if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(MailboxError("as the test wants it".to_owned()));
+        }
+        self.kept.write(changes).await
+    }
+
+    async fn load(&self) -> Result<Vec<Owed>, MailboxError> {
+        self.kept.load().await
+    }
+}
+
 /// A session of a sandbox, with what its sink was told.
 struct Bench {
     engine: SandboxEngine,
@@ -110,18 +172,23 @@ struct Bench {
     spec: SessionSpec,
     told: Arc<Recorder>,
     link: Arc<dyn Link>,
+    disk: Arc<Disk>,
 }
 
 impl Bench {
     async fn new(delays: SandboxDelays) -> Self {
         let env = Env::system();
-        let engine = SandboxEngine::new(delays, env.clone());
         let id: SessionId = env.new_id();
         let tenant_id: TenantId = env.new_id();
         let spec = SessionSpec { id, tenant_id, name: "sales".to_owned(), phone_number: None, linked: false };
+        Self::of(delays, Arc::new(Disk::on(Arc::default())), env, spec).await
+    }
+
+    async fn of(delays: SandboxDelays, disk: Arc<Disk>, env: Env, spec: SessionSpec) -> Self {
+        let engine = SandboxEngine::new(delays, disk.clone(), env.clone());
         let told = Arc::new(Recorder::default());
         let link = engine.open(spec.clone(), told.clone()).await.unwrap();
-        Self { engine, env, spec, told, link }
+        Self { engine, env, spec, told, link, disk }
     }
 
     /// A connected session without delays.

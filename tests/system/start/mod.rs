@@ -1,0 +1,4 @@
+//! What a start refuses, and in which words.
+
+mod one_process;
+mod poolers;
