@@ -33,11 +33,15 @@ async fn schemathesis_finds_nothing_in_the_whole_document() -> Result<()> {
         .with("WAYPOST_LOGIN_FAILURES_PER_MINUTE", "0")
         .with("WAYPOST_LOGIN_FAILURES_PER_EMAIL", "0")
         .with("WAYPOST_REFUSED_CREDENTIALS_PER_MINUTE", "0")
+        .with("WAYPOST_LOOKUPS_PER_MINUTE", "1000000")
+        .with("WAYPOST_LOOKUP_BURST", "1000000")
         .with("WAYPOST_SANDBOX_FAST", "true");
     let server = Waypost::start(setup).await?;
     let ada = server.register("ada").await?;
     let session = ada.sandbox().await;
     let message = ada.send_text(&session, "919876543210", "hello").await;
+    let keys = ada.person.get("/api/api-keys").await.data();
+    let key_id = keys[0]["id"].as_str().context("a key has an id")?;
     let login = json!({"email": ada.email, "password": Tenant::PASSWORD});
     let second = server.client().post("/api/auth/login", &login).await.data();
     let second = second["accessToken"].as_str().context("a token")?;
@@ -55,6 +59,7 @@ async fn schemathesis_finds_nothing_in_the_whole_document() -> Result<()> {
         ("TOKEN", token.as_str()),
         ("SECOND_TOKEN", second),
         ("KEY", key.as_str()),
+        ("KEY_ID", key_id),
         ("OPERATOR", OPERATOR),
         ("SESSION", session.as_str()),
         ("MESSAGE", message.as_str()),

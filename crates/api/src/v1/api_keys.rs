@@ -5,7 +5,10 @@ pub mod list;
 pub mod revoke;
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Array, ArrayBuilder},
+};
 use waypost_domain::{ApiKey, ApiKeyId, Scope, Timestamp};
 
 use crate::openapi;
@@ -49,6 +52,6 @@ impl From<ApiKey> for ApiKeyAnswer {
     }
 }
 
-fn scopes() -> utoipa::openapi::schema::Array {
-    utoipa::openapi::schema::Array::new(openapi::one_of(Scope::ALL.map(Scope::as_str)))
+fn scopes() -> Array {
+    ArrayBuilder::new().items(openapi::one_of(Scope::ALL.map(Scope::as_str))).max_items(Some(Scope::ALL.len())).build()
 }
