@@ -91,7 +91,7 @@ impl Store {
 
     /// Whether there is a tenant.
     pub async fn any_tenant_system(&self) -> Result<bool, StoreError> {
-        any_tenant(self.read()).await
+        any_tenant(self.auth_read()).await
     }
 
     /// The user with this e-mail, over all tenants: a login does not know its tenant yet.
@@ -133,7 +133,7 @@ impl Store {
     pub async fn refresh_token_matters_system(&self, hash: [u8; 32], now: Timestamp) -> Result<bool, StoreError> {
         let sql = "SELECT t.hash FROM refresh_tokens AS t JOIN refresh_families AS f ON f.id = t.family_id
                    WHERE t.hash = $1 AND f.revoked_at IS NULL AND (t.used_at IS NOT NULL OR t.expires_at > $2)";
-        Ok(self.read().one(sql, vec![hash.to_vec().into(), now.as_millis().into()]).await?.is_some())
+        Ok(self.auth_read().one(sql, vec![hash.to_vec().into(), now.as_millis().into()]).await?.is_some())
     }
 
     /// Revokes a family and every token in it.

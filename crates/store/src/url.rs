@@ -12,6 +12,7 @@ mod tests;
 use std::{fmt, path::Path, str::FromStr};
 
 use percent_encoding::percent_decode_str;
+use waypost_domain::spelling::nearest;
 
 pub(crate) use postgres::Postgres;
 pub(crate) use sqlite::Sqlite;
@@ -132,7 +133,7 @@ fn parameters(
     for pair in query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let Some(name) = known.iter().find(|known| **known == name) else {
-            return Err(UrlError::Unknown { nearest: nearest(name, known), known: all });
+            return Err(UrlError::Unknown { nearest: nearest(name, known.iter().copied()), known: all });
         };
         let refused = |why| Err(UrlError::Parameter { name, why });
         if found.iter().any(|(earlier, _)| earlier == name) {
@@ -148,15 +149,4 @@ fn parameters(
         found.push((name, value));
     }
     Ok(found)
-}
-
-/// The known name that differs in case, dashes and underscores alone, or in its end.
-fn nearest(written: &str, known: &[&'static str]) -> Option<&'static str> {
-    let bare = |name: &str| name.replace(['_', '-'], "").to_lowercase();
-    let written = bare(written);
-    let is_near = |name: &&&str| {
-        let name = bare(name);
-        name == written || (written.len() > 3 && (name.starts_with(&written) || written.starts_with(&name)))
-    };
-    known.iter().find(is_near).copied()
 }
