@@ -124,9 +124,11 @@ fn cursor(row: &Row) -> Result<Cursor, StoreError> {
     Ok(Cursor { at: row.time(TABLE, 0)?, seq: row.get(TABLE, 1)? })
 }
 
+/// COALESCE keeps the databases on the primary key: without it SQLite may walk all messages of the tenant.
 pub(super) fn rows_sql(count: usize) -> String {
     format!(
-        "SELECT {} FROM messages WHERE tenant_id = $1 AND seq IN ({}) ORDER BY created_at DESC, seq DESC",
+        "SELECT {} FROM messages WHERE COALESCE(tenant_id, tenant_id) = $1 AND seq IN ({})
+         ORDER BY created_at DESC, seq DESC",
         row::COLUMNS,
         sql::list(2, count)
     )

@@ -9,7 +9,8 @@ on_both_databases! {
         // The case's own store has migrated already: take that back, then start twelve at once.
         let raw = db.raw().await;
         let tables = ["meta", "refresh_tokens", "refresh_families", "users", "tenants", "api_keys", "sessions",
-            "messages", "idempotency_keys", "pacing_spent", "number_checks", "people", "events", "signal_keys", "seaql_migrations"];
+            "messages", "idempotency_keys", "pacing_spent", "number_checks", "people", "events", "signal_keys", "sandbox_mailbox",
+            "seaql_migrations"];
         db.store.close().await;
         for table in tables {
             crate::support::execute(&raw, &format!("DROP TABLE {table}")).await;
