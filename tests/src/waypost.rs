@@ -184,6 +184,8 @@ fn serve(setup: &Setup, listen: &str, data: &Path, postgres: Option<&OwnPostgres
         command.env_remove(name);
     }
     command.env("WAYPOST_LISTEN", listen).env("WAYPOST_DATA_DIR", data.join("data"));
+    // Tests go past limits again and again.
+    command.env("WAYPOST_REFUSAL_PAUSE", "0s");
     // A simulator bans nobody; a test that is about the pace sets it.
     command.env("WAYPOST_PACING", "off");
     // Tests register as many tenants as they need; one that is about the first tenant sets it.

@@ -1,6 +1,6 @@
 //! What an operator can set.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use axum::http::HeaderValue;
 
@@ -22,6 +22,9 @@ pub struct ApiConfig {
     pub open_requests_per_minute: Option<NonZeroU32>,
     /// How many such requests there may be a second, from all networks; none for no limit.
     pub open_requests_per_second: Option<NonZeroU32>,
+    /// How long whoever showed no valid credential waits for a refusal, if they are past a limit or caused as many other
+    /// errors as there may be requests for open routes.
+    pub refusal_pause: Duration,
     /// The reverse proxies whose word on a client's address is believed.
     pub proxies: TrustedProxies,
     /// Whether the API's document and its page are served.
@@ -38,6 +41,7 @@ impl Default for ApiConfig {
             requests_per_minute: NonZeroU32::new(6_000_000),
             open_requests_per_minute: NonZeroU32::new(600),
             open_requests_per_second: NonZeroU32::new(200),
+            refusal_pause: Duration::from_secs(1),
             proxies: TrustedProxies::default(),
             docs: true,
             cors_origins: Vec::new(),

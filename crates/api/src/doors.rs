@@ -24,6 +24,8 @@ const AT_ONCE: NonZeroU32 = NonZeroU32::new(60).expect("60 is not 0");
 pub struct Doors {
     per_network: Limiter<Network>,
     in_all: Limiter<()>,
+    /// Errors that were answered without a credential.
+    errors: Limiter<Network>,
 }
 
 impl Doors {
@@ -32,7 +34,14 @@ impl Doors {
         Self {
             per_network: Limiter::new(Allowance::per_minute_evenly(config.open_requests_per_minute, AT_ONCE)),
             in_all: Limiter::new(Allowance::per_second(config.open_requests_per_second)),
+            errors: Limiter::new(Allowance::per_minute_evenly(config.open_requests_per_minute, AT_ONCE)),
         }
+    }
+
+    /// Whether somebody without a credential, who is answered with this error, has to wait for it: past a limit, and after
+    /// as many errors of any other kind as there may be requests for open routes.
+    pub fn slow_down(&self, error: &ApiError, client: Option<IpAddr>, now: Timestamp) -> bool {
+        matches!(error, ApiError::RateLimited(_)) || self.errors.take(&network_of(client), now).is_err()
     }
 
     fn enter(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), Duration> {
@@ -59,6 +68,16 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    #[test]
+    fn who_causes_one_error_after_the_other_waits_for_each_and_nobody_else_does() {
+        let doors = Doors::new(&ApiConfig { open_requests_per_minute: NonZeroU32::new(2), ..ApiConfig::default() });
+        let client = |number| Some([192, 0, 2, number].into());
+        assert!(doors.slow_down(&ApiError::RateLimited(1), client(1), NOW), "past a limit, at once");
+        let waits: Vec<_> = (0..4).map(|_| doors.slow_down(&ApiError::NoRoute, client(1), NOW)).collect();
+        assert_eq!(waits, [false, false, true, true]);
+        assert!(!doors.slow_down(&ApiError::NoRoute, client(2), NOW));
+    }
 
     #[test]
     fn one_client_is_refused_past_its_limit_and_takes_nothing_from_the_others() {

@@ -18,6 +18,7 @@ use crate::{
     access_log::Asked,
     budget::{Held, Holder},
     error::ApiError,
+    input::ClientAddress,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -56,6 +57,7 @@ pub async fn answer(State(app): State<App>, mut request: Request, next: Next) ->
         Err(error) => Some(error),
     };
     request.extensions_mut().insert(asked.client);
+    let looked_at = refused.is_none();
     let mut response = match refused {
         Some(error) => error.into_response(),
         None => next.run(request).instrument(span.clone()).await,
@@ -65,12 +67,25 @@ pub async fn answer(State(app): State<App>, mut request: Request, next: Next) ->
         response = within_budget(&app, response, entered.tenant).await;
     }
     if let Some(error) = take_error(&mut response) {
+        if looked_at && asked.entered.is_none() {
+            slow_down(&app, &error, asked.client).await;
+        }
         span.in_scope(|| log(&error));
         response = with_envelope(response, &error, id);
     }
     finish(response.headers_mut(), id);
     asked.answered(response.status());
     response
+}
+
+/// Lets a stranger who is past a limit, or who causes one error after the other, wait for the answer. Whoever asks again
+/// as soon as they are answered would otherwise keep the processor busy with refusals. An address holds a bounded number
+/// of connections, so this bounds how often it asks.
+async fn slow_down(app: &App, error: &ApiError, ClientAddress(client): ClientAddress) {
+    let pause = app.config.refusal_pause;
+    if !pause.is_zero() && app.doors.slow_down(error, client, app.gateway.env().now()) {
+        tokio::time::sleep(pause).await;
+    }
 }
 
 /// Why a request is not even looked at.

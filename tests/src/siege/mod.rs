@@ -42,8 +42,9 @@ pub struct Options {
 
 /// Runs every flood by itself and then all at once, with a quiet part before each.
 pub async fn run(options: Options) -> Result<Report> {
-    // Registration is open, so that the flood of registrations reaches everything that one can cost.
-    let setup = Setup::on(options.database).with("WAYPOST_REGISTRATION_OPEN", "true");
+    // The pause is the default one, which tests switch off. Registration is open, so that the flood of registrations reaches everything that one can cost.
+    let setup =
+        Setup::on(options.database).with("WAYPOST_REGISTRATION_OPEN", "true").with("WAYPOST_REFUSAL_PAUSE", "1s");
     let server = Waypost::start(setup).await?;
     let tenant = server.register("ada").await?;
     let session = tenant.sandbox().await;

@@ -112,6 +112,29 @@ async fn an_installation_is_open_until_there_is_a_tenant() {
 }
 
 #[tokio::test]
+async fn whoever_is_past_a_limit_waits_for_the_refusal_and_nobody_else_does() {
+    let pause = Duration::from_millis(300);
+    let config =
+        ApiConfig { open_requests_per_minute: NonZeroU32::new(1), refusal_pause: pause, ..ApiConfig::default() };
+    let api = Api::exactly(GatewayConfig::default(), config).await;
+    let version =
+        |address| api.send_from(address, request(Method::GET, "/api/version", Credential::None, Body::empty()));
+    version(GUESSER).await.data(StatusCode::OK);
+    let started = std::time::Instant::now();
+    let refused = async {
+        must_wait(&version(GUESSER).await);
+        started.elapsed()
+    };
+    let other = async {
+        version([192, 0, 2, 77]).await.data(StatusCode::OK);
+        started.elapsed()
+    };
+    let (refused, other) = futures::join!(refused, other);
+    assert!(refused >= pause, "{refused:?}");
+    assert!(other < refused, "{other:?} {refused:?}");
+}
+
+#[tokio::test]
 async fn open_routes_are_limited_by_address_before_anything_is_read_and_others_are_served() {
     let config = ApiConfig { open_requests_per_minute: NonZeroU32::new(6), ..ApiConfig::default() };
     let api = Api::with(GatewayConfig::default(), config).await;

@@ -78,12 +78,13 @@ impl Api {
         Self::with(gateway, ApiConfig::default()).await
     }
 
-    /// Open to everyone who registers, unless the configuration closes it.
+    /// Open to everyone who registers, unless the configuration closes it, and without a pause before a refusal.
     pub async fn with(gateway: GatewayConfig, api: ApiConfig) -> Self {
         let registration_open = match gateway.registration_open {
             RegistrationOpen::First => RegistrationOpen::Yes,
             chosen => chosen,
         };
+        let api = ApiConfig { refusal_pause: Duration::ZERO, ..api };
         Self::exactly(GatewayConfig { registration_open, ..gateway }, api).await
     }
 

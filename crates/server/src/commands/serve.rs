@@ -107,7 +107,8 @@ fn limits(config: &Config) -> http::Limits {
     }
     http::Limits {
         connections,
-        per_address: config.max_connections_per_address,
+        // Few files mean few connections, and then too one address leaves room for others.
+        per_address: config.max_connections_per_address.map(|most| most.min(connections.div_ceil(2))),
         proxies: config.api.proxies.clone(),
         patience: http::Patience::default(),
         grace: config.shutdown_grace,

@@ -146,6 +146,7 @@ impl Config {
                 max_body_bytes_in_flight: layers
                     .get("max_body_bytes_in_flight", |text| values::number(text, LEAST_BODY_BYTES, usize::MAX))?,
                 proxies: proxies(layers)?,
+                refusal_pause: layers.get("refusal_pause", refusal_pause)?,
                 docs: layers.get("docs", values::boolean)?,
                 cors_origins: layers.get_set("cors_origins", origins)?.unwrap_or_default(),
                 ..ApiConfig::default()
@@ -231,6 +232,12 @@ fn registration_open(text: &str) -> Result<RegistrationOpen, String> {
         "first" => Ok(RegistrationOpen::First),
         _ => Err("must be true, false or first".to_owned()),
     }
+}
+
+fn refusal_pause(text: &str) -> Result<Duration, String> {
+    // Proxies and clients give up after ten seconds or more.
+    let pause = values::duration(text)?;
+    (pause <= Duration::from_secs(5)).then_some(pause).ok_or_else(|| "must be 5s at most".to_owned())
 }
 
 fn positive(text: &str) -> Result<NonZeroU32, String> {

@@ -65,8 +65,8 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "max_connections_per_address",
         "NUMBER",
-        "256",
-        "HTTP connections from one address (IPv6: /56); 0 for no limit",
+        "1024",
+        "HTTP connections from one address (IPv6: /56), half of all at most; 0 for no limit",
     ),
     plain("max_body_bytes_in_flight", "BYTES", "67108864", "Request bodies in memory at a time, and again of answers"),
     plain("shutdown_grace", "DURATION", "10s", "How long requests may take to finish at shutdown"),
@@ -140,6 +140,12 @@ pub const SETTINGS: &[Setting] = &[
         "NUMBER",
         "300",
         "Wrong keys and tokens a minute from one network, before unknown ones are refused unseen; 0 for no limit",
+    ),
+    plain(
+        "refusal_pause",
+        "DURATION",
+        "1s",
+        "How long whoever is past one of these limits waits for the refusal, so that asking again at once is no use",
     ),
     plain(
         "trusted_proxies",

@@ -65,9 +65,10 @@ fn without_any_setting_the_defaults_of_the_contract_hold() {
     assert_eq!(config.api.requests_per_minute, ApiConfig::default().requests_per_minute);
     assert_eq!(config.api.open_requests_per_minute, ApiConfig::default().open_requests_per_minute);
     assert_eq!(config.api.open_requests_per_second, ApiConfig::default().open_requests_per_second);
+    assert_eq!(config.api.refusal_pause, ApiConfig::default().refusal_pause);
     assert_eq!(config.api.proxies, TrustedProxies::default());
     assert_eq!(config.api.max_body_bytes_in_flight, ApiConfig::default().max_body_bytes_in_flight);
-    assert_eq!(config.max_connections_per_address, Some(256));
+    assert_eq!(config.max_connections_per_address, Some(1024));
     assert!(config.api.cors_origins.is_empty());
 }
 
@@ -155,6 +156,7 @@ fn an_empty_value_counts_as_none() {
 #[case("WAYPOST_MASTER_KEY", "hunter2", "32 bytes in base64 or hex")]
 #[case("WAYPOST_WHATSAPP_VERSION", "new", "three numbers")]
 #[case("WAYPOST_CORS_ORIGINS", "https://a.example, b.example", "web origins")]
+#[case("WAYPOST_REFUSAL_PAUSE", "1m", "5s at most")]
 #[case("WAYPOST_TRUSTED_PROXIES", "10.0.0.0/8, nginx", "addresses or networks")]
 #[case("WAYPOST_TRUSTED_PROXY_HEADER", "two words", "name of an HTTP header")]
 #[case("WAYPOST_TRUSTED_PROXY_HEADER", "Forwarded", "RFC 7239")]
