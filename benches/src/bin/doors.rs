@@ -7,8 +7,15 @@ use anyhow::Result;
 use clap::Parser;
 use waypost_benches::{Load, Server, process::beside, stats::median};
 
-/// Every limit that a request of a tenant passes, off.
-const OFF: &[(&str, &str)] = &[("WAYPOST_RATE_LIMIT_PER_MINUTE", "0")];
+/// Every limit that a request of a tenant passes, off, and the line in the log that each request gets. The budget of bytes
+/// has no switch.
+const OFF: &[(&str, &str)] = &[
+    ("WAYPOST_RATE_LIMIT_PER_MINUTE", "0"),
+    ("WAYPOST_REFUSED_CREDENTIALS_PER_MINUTE", "0"),
+    ("WAYPOST_MAX_CONNECTIONS_PER_ADDRESS", "0"),
+    ("WAYPOST_MIN_FREE_DISK", "0MiB"),
+    ("WAYPOST_LOG_LEVEL", "info,waypost_api::access=off"),
+];
 
 /// Durable accepts a second with the default limits, beside none.
 #[derive(Debug, Parser)]

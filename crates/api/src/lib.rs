@@ -26,7 +26,7 @@ use budget::Budget;
 use waypost_gateway::Gateway;
 
 pub use config::ApiConfig;
-pub use openapi::openapi;
+pub use openapi::{openapi, prepare as prepare_documentation};
 pub use proxies::TrustedProxies;
 pub use request::TurnedAway;
 pub use router::router;

@@ -189,6 +189,12 @@ pub fn document(under_v1: bool) -> &'static File {
     &FILES[usize::from(under_v1)]
 }
 
+/// Makes the documentation ready to be served, which takes a processor some tenths of a second: for a thread that may block.
+pub fn prepare() {
+    document(false);
+    pages::compress();
+}
+
 /// The header `Idempotency-Key` of the routes that send.
 pub struct IdempotencyKeyHeader;
 

@@ -69,6 +69,9 @@ async fn serve(config: &Config, started: Instant) -> anyhow::Result<()> {
     let stop_loops = CancellationToken::new();
     let loops = gateway.start(stop_loops.clone()).await?;
 
+    if config.api.docs {
+        tokio::task::spawn_blocking(waypost_api::prepare_documentation);
+    }
     let limits = limits(config);
     let took = started.elapsed().as_millis();
     let line = format!(
