@@ -9,7 +9,7 @@ cargo build --release --package waypost-server --package wa-sim --package waypos
     --features waypost-server/wire-sim,waypost-benches/wire-sim
 scripts/settle-build.sh
 
-for bench in startup accepts end_to_end idle_memory recovery; do
+for bench in startup accepts doors end_to_end idle_memory recovery; do
     echo "== $bench"
     WAYPOST_LOG_LEVEL=error "$target/release/$bench"
 done
