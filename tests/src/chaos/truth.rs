@@ -137,7 +137,7 @@ pub(super) async fn read(world: &World) -> Result<Truth> {
     for session in &world.sessions {
         all.push(devices(world.simulator.admin(), &session.number).await?);
     }
-    Ok(Truth { rows, inboxes, sessions: world.states().await?, devices: all })
+    Ok(Truth { rows, inboxes, sessions: world.connected().await?, devices: all })
 }
 
 async fn inbox(world: &World, number: &str) -> Result<Inbox> {

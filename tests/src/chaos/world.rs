@@ -78,10 +78,18 @@ impl World {
     /// Waits until every session is connected; returns how long that took.
     pub async fn wait_connected(&self) -> Result<Duration> {
         let started = Instant::now();
+        self.connected().await?;
+        Ok(started.elapsed())
+    }
+
+    /// The sessions at a moment in which all are connected. A single look may meet one that is on its way back, to have
+    /// what was not stored brought again.
+    pub async fn connected(&self) -> Result<Vec<Value>> {
+        let started = Instant::now();
         loop {
             let states = self.states().await.unwrap_or_default();
             if states.len() == self.sessions.len() && states.iter().all(|state| state["status"] == "connected") {
-                return Ok(started.elapsed());
+                return Ok(states);
             }
             if started.elapsed() > BACK {
                 bail!("not all sessions were connected within {BACK:?}: {states:#?}");
