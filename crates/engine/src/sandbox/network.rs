@@ -14,7 +14,7 @@ use super::{
     keeper::Keeper,
     line::Line,
     numbers::conduct_of,
-    script::{script, what_is_left},
+    script::{script, waits_for_repeat, what_is_left},
     timer::{Departure, Entry, Flight, Timer, UNKNOWN},
 };
 
@@ -60,7 +60,8 @@ impl Network {
 
     fn take_up(&self, owed: Owed) {
         let Owed { session, wa_id, to, taken_at, receipts, reply } = owed;
-        if reply.is_some() || !receipts {
+        // What a repeat of it does depends on whether it was seen.
+        if reply.is_some() || waits_for_repeat(conduct_of(&to)) {
             self.seen_before(session, &wa_id, !receipts);
         }
         if !receipts {

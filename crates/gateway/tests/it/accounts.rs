@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use waypost_gateway::{GatewayConfig, GatewayError, NewApiKey, Registration, RegistrationOpen};
 
 use crate::world::World;
@@ -23,7 +24,7 @@ async fn a_key_is_revoked_and_a_login_ended_though_the_caller_hangs_up() {
     let made = gateway.create_api_key(*tenant, new).await.unwrap();
     gateway.caller_by_api_key(&made.secret, None).await.unwrap();
     let revoking = gateway.revoke_api_key(*tenant, made.key.id);
-    assert!(tokio::time::timeout(Duration::ZERO, revoking).await.is_err(), "it was over before anybody could hang up");
+    assert!(revoking.now_or_never().is_none(), "it was over before anybody could hang up");
     until_refused(async || gateway.caller_by_api_key(&made.secret, None).await).await;
 
     let registration = Registration {
@@ -38,6 +39,6 @@ async fn a_key_is_revoked_and_a_login_ended_though_the_caller_hangs_up() {
         unreachable!("a token is a person's")
     };
     let ending = gateway.logout(caller.tenant_id, family_id);
-    assert!(tokio::time::timeout(Duration::ZERO, ending).await.is_err(), "it was over before anybody could hang up");
+    assert!(ending.now_or_never().is_none(), "it was over before anybody could hang up");
     until_refused(async || gateway.caller_by_access_token(&signed_in.access_token, None).await).await;
 }

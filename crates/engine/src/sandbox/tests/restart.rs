@@ -141,6 +141,23 @@ async fn a_repeat_after_a_restart_is_answered_once() {
 }
 
 #[tokio::test]
+async fn a_second_repeat_after_a_restart_takes_nothing_back_of_what_is_owed() {
+    let bench = Bench::connected_with(silence()).await;
+    let message = bench.send(FIRST_ACK_LOST, "hello").await.unwrap();
+    bench.link.send(bench.told.connection(), &message).await.unwrap();
+    bench.told.until("the acknowledgement", |told| !told.story(&message.wa_id).is_empty()).await;
+
+    // The gateway died before it had the acknowledgement on disk: it sends once more.
+    let bench = bench.restart(silence()).await;
+    bench.link.send(bench.told.connection(), &message).await.unwrap();
+    bench.told.until("the acknowledgement", |told| !told.story(&message.wa_id).is_empty()).await;
+
+    let bench = bench.restart(SandboxDelays::NONE).await;
+    bench.told.until("it is read", |told| told.story(&message.wa_id).contains(&"read")).await;
+    bench.until_nothing_is_owed().await;
+}
+
+#[tokio::test]
 async fn a_repeat_after_a_restart_is_acknowledged_where_the_first_acknowledgement_was_lost() {
     let bench = Bench::connected().await;
     let message = bench.send(FIRST_ACK_LOST, "hello").await.unwrap();
