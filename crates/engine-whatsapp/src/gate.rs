@@ -8,6 +8,9 @@
 //!
 //! Frames keep their order, which the cipher demands; those that carry messages wait along. While no receipt is on its
 //! way to the disk nothing waits.
+//!
+//! Nothing leaves at all on a connection that is spoiled ([`crate::lines`]): among it could be the word that a message
+//! cannot be read, which was only not read because the database was away.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +19,7 @@ use bytes::Bytes;
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use wacore::net::{Transport, TransportEvent, TransportFactory};
 use waypost_domain::SessionId;
-use waypost_engine::EventSink;
+use waypost_engine::{ConnectionId, EventSink};
 use whatsapp_rust::{anyhow, async_trait};
 
 use crate::{lines::Lines, ratchet::Ratchet};
@@ -58,7 +61,15 @@ impl TransportFactory for GatedFactory {
         let (inner, events) = self.inner.create_transport().await?;
         self.lines.opened(&inner);
         let (frames, waiting) = mpsc::channel(WAITING);
-        let passing = tokio::spawn(pass(inner.clone(), self.sink.clone(), self.ratchet.clone(), self.session, waiting));
+        let way = Way {
+            inner: inner.clone(),
+            sink: self.sink.clone(),
+            ratchet: self.ratchet.clone(),
+            lines: self.lines.clone(),
+            on: self.lines.present(),
+            session: self.session,
+        };
+        let passing = tokio::spawn(way.pass(waiting));
         let line = Mutex::new(Some(Line { frames, passing }));
         let gated = Gated { inner, sink: self.sink.clone(), session: self.session, line };
         Ok((Arc::new(gated), events))
@@ -91,21 +102,32 @@ impl Gated {
     }
 }
 
-/// Lets frames pass in their order, each when its mark is reached.
-async fn pass(
+/// What lies behind the gate of one connection.
+struct Way {
     inner: Arc<dyn Transport>,
     sink: Arc<dyn EventSink>,
     ratchet: Arc<Ratchet>,
+    lines: Arc<Lines>,
+    on: ConnectionId,
     session: SessionId,
-    mut waiting: mpsc::Receiver<Frame>,
-) {
-    while let Some(frame) = waiting.recv().await {
-        sink.recorded(session, frame.mark).await;
-        ratchet.save(session).await;
-        if let Err(error) = inner.send(frame.bytes).await {
-            // The client hears of the broken connection from its reading end.
-            tracing::debug!(session.id = %session, %error, "a connection broke while it was written to");
-            return;
+}
+
+impl Way {
+    /// Lets frames pass in their order, each when its mark is reached.
+    async fn pass(self, mut waiting: mpsc::Receiver<Frame>) {
+        let session = self.session;
+        while let Some(frame) = waiting.recv().await {
+            self.sink.recorded(session, frame.mark).await;
+            self.ratchet.save(session).await;
+            if self.lines.is_spoiled(self.on) {
+                // Dropped, as on a network that broke.
+                continue;
+            }
+            if let Err(error) = self.inner.send(frame.bytes).await {
+                // The client hears of the broken connection from its reading end.
+                tracing::debug!(session.id = %session, %error, "a connection broke while it was written to");
+                return;
+            }
         }
     }
 }

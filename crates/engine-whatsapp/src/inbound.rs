@@ -2,7 +2,8 @@
 //!
 //! The client calls the hook with decrypted messages and sends their delivery receipts, which are what makes WhatsApp
 //! forget them, only after it returns `Ok`. So the receipt follows the commit, and a crash in between brings the message
-//! again.
+//! again. After one that could not be stored no other is, until WhatsApp brings it on the next connection: they keep
+//! their order.
 
 use std::sync::Arc;
 
@@ -11,18 +12,18 @@ use waypost_domain::{JidServer, PhoneNumber, SessionId};
 use waypost_engine::{EventSink, Inbound};
 use whatsapp_rust::{Client, InboundDurabilityHook, anyhow, async_trait};
 
-use crate::{incoming, jid, unstored::Unstored};
+use crate::{incoming, jid, lines::Lines};
 
 /// Hands a session's inbound messages to the gateway.
 pub(crate) struct InboundHook {
     session: SessionId,
     sink: Arc<dyn EventSink>,
-    unstored: Arc<Unstored>,
+    lines: Arc<Lines>,
 }
 
 impl InboundHook {
-    pub(crate) fn new(session: SessionId, sink: Arc<dyn EventSink>, unstored: Arc<Unstored>) -> Self {
-        Self { session, sink, unstored }
+    pub(crate) fn new(session: SessionId, sink: Arc<dyn EventSink>, lines: Arc<Lines>) -> Self {
+        Self { session, sink, lines }
     }
 }
 
@@ -36,9 +37,10 @@ impl InboundDurabilityHook for InboundHook {
         if messages.is_empty() {
             return Ok(());
         }
+        anyhow::ensure!(!self.lines.present_is_spoiled(), "what came in before could not be stored");
         let stored = self.sink.inbound(self.session, messages).await;
         if stored.is_err() {
-            self.unstored.note();
+            self.lines.spoil();
         }
         Ok(stored?)
     }

@@ -36,7 +36,6 @@ mod outgoing;
 mod ratchet;
 mod recovery;
 mod transport;
-mod unstored;
 mod verdict;
 mod version;
 

@@ -6,10 +6,19 @@
 //! the one it is for, and is refused where another was begun. Before a new socket is opened, calls that still run on the
 //! one before are cut off; what became of their messages nobody knows, and they count as sent: the next connection sends
 //! them again, in their places, under the same ids.
+//!
+//! A connection is spoiled when something that came in on it could not be read or stored. The client (0.7.0) answers a
+//! message whose keys it cannot read as if it were damaged (`NackReason::UnhandledError`), and WhatsApp forgets it. So from
+//! that moment nothing leaves on the connection ([`crate::gate`]), and nothing more that comes in on it is stored: it would
+//! overtake what failed. WhatsApp brings all that was not confirmed on the next connection, in order; the driver has one
+//! made once the database answers.
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::{
@@ -22,7 +31,10 @@ use waypost_engine::ConnectionId;
 /// The connections of one link, one after the other.
 #[derive(Default)]
 pub(crate) struct Lines {
+    /// From 1 on: 0 is none.
     present: watch::Sender<u64>,
+    /// The newest connection that is spoiled.
+    spoiled: AtomicU64,
     /// Held for reading by every send call.
     sending: RwLock<()>,
     socket: Mutex<Option<Weak<dyn Transport>>>,
@@ -50,6 +62,21 @@ impl Lines {
         self.present.send_modify(|number| *number += 1);
         // Send calls let go as soon as they see that.
         drop(self.sending.write().await);
+    }
+
+    /// Something that came in could not be read or stored. The present connection is of no more use.
+    pub(crate) fn spoil(&self) {
+        self.spoiled.fetch_max(*self.present.borrow(), Ordering::AcqRel);
+    }
+
+    /// Whether this connection is of no more use.
+    pub(crate) fn is_spoiled(&self, connection: ConnectionId) -> bool {
+        connection.0 > 0 && connection.0 <= self.spoiled.load(Ordering::Acquire)
+    }
+
+    /// Whether the present connection is of no more use.
+    pub(crate) fn present_is_spoiled(&self) -> bool {
+        self.is_spoiled(self.present())
     }
 
     /// The connection that was begun has this socket.
@@ -100,6 +127,20 @@ mod tests {
         lines.begin().await;
         assert_eq!(lines.send(on, async { panic!("it must not begin") }).await, Sending::<()>::Elsewhere);
         assert_eq!(lines.send(lines.present(), async { 2 }).await, Sending::Done(2));
+    }
+
+    #[tokio::test]
+    async fn what_spoils_a_connection_leaves_the_next_one_alone() {
+        let lines = Lines::default();
+        lines.spoil();
+        assert!(!lines.present_is_spoiled(), "there is none yet");
+        lines.begin().await;
+        let first = lines.present();
+        assert!(!lines.is_spoiled(first));
+        lines.spoil();
+        assert!(lines.is_spoiled(first) && lines.present_is_spoiled());
+        lines.begin().await;
+        assert!(lines.is_spoiled(first) && !lines.present_is_spoiled());
     }
 
     #[tokio::test]

@@ -13,25 +13,20 @@ use waypost_domain::{SessionId, WaMessageId};
 use waypost_engine::{EventSink, NotStored};
 use whatsapp_rust::{Client, RetryRequestOptions};
 
-use crate::unstored::Unstored;
+use crate::lines::Lines;
 
 /// Asks for the messages of one session.
 pub(crate) struct Recovery {
     session: SessionId,
     sink: Arc<dyn EventSink>,
     client: Weak<Client>,
-    unstored: Arc<Unstored>,
+    lines: Arc<Lines>,
 }
 
 impl Recovery {
     /// For the session of `client`.
-    pub(crate) fn new(
-        session: SessionId,
-        sink: Arc<dyn EventSink>,
-        client: Weak<Client>,
-        unstored: Arc<Unstored>,
-    ) -> Self {
-        Self { session, sink, client, unstored }
+    pub(crate) fn new(session: SessionId, sink: Arc<dyn EventSink>, client: Weak<Client>, lines: Arc<Lines>) -> Self {
+        Self { session, sink, client, lines }
     }
 
     /// `Ok` where a message that can no longer be read may be confirmed. Else its sender was asked for it.
@@ -43,7 +38,7 @@ impl Recovery {
             Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(error) => {
-                self.unstored.note();
+                self.lines.spoil();
                 return Err(error);
             }
         }

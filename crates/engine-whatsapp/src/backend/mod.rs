@@ -36,7 +36,7 @@ use wacore::store::error::{Result, StoreError};
 use waypost_domain::Env;
 use waypost_store::{KeyEntry, KeyKind, KeyStore};
 
-use crate::{ratchet::Ratchet, recovery::Recovery, unstored::Unstored};
+use crate::{lines::Lines, ratchet::Ratchet, recovery::Recovery};
 
 /// The longest part of a name that is kept as it is. Ids come from other people's clients and may be of any length;
 /// a longer one is replaced by its hash, so that it fits the database's index.
@@ -50,21 +50,21 @@ pub(crate) struct SessionBackend {
     merging: Mutex<()>,
     sealed: AtomicBool,
     ratchet: Arc<Ratchet>,
-    unstored: Arc<Unstored>,
+    lines: Arc<Lines>,
     /// Once there is a client.
     recovery: OnceLock<Recovery>,
 }
 
 impl SessionBackend {
-    /// The storage of the session that `keys` belongs to.
-    pub(crate) fn new(keys: KeyStore, env: Env) -> Self {
+    /// The storage of the session that `keys` belongs to, which connects by `lines`.
+    pub(crate) fn new(keys: KeyStore, env: Env, lines: Arc<Lines>) -> Self {
         Self {
             keys,
             env,
             merging: Mutex::new(()),
             sealed: AtomicBool::new(false),
             ratchet: Arc::default(),
-            unstored: Arc::default(),
+            lines,
             recovery: OnceLock::new(),
         }
     }
@@ -72,11 +72,6 @@ impl SessionBackend {
     /// What is told when a message was read.
     pub(crate) fn ratchet(&self) -> &Arc<Ratchet> {
         &self.ratchet
-    }
-
-    /// What is told when something could not be stored or read.
-    pub(crate) fn unstored(&self) -> &Arc<Unstored> {
-        &self.unstored
     }
 
     /// Who asks for messages that were read and not stored.
@@ -90,9 +85,9 @@ impl SessionBackend {
         self.sealed.store(true, Ordering::Release);
     }
 
-    /// A failure of the database. What came in meanwhile may be among what could not be stored.
+    /// A failure of the database. The client may take it for a fault of the message that it has in hand.
     fn failed(&self, error: waypost_store::StoreError) -> StoreError {
-        self.unstored.note();
+        self.lines.spoil();
         database(error)
     }
 

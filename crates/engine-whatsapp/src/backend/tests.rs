@@ -46,7 +46,7 @@ impl Bench {
     }
 
     fn backend(&self) -> SessionBackend {
-        SessionBackend::new(self.store.keys(self.session), self.env.clone())
+        SessionBackend::new(self.store.keys(self.session), self.env.clone(), Arc::default())
     }
 
     /// The same session after the process was stopped and started again.
@@ -442,7 +442,7 @@ async fn an_id_of_any_length_fits() {
 #[tokio::test]
 async fn sessions_do_not_see_each_others_keys() {
     let bench = Bench::new().await;
-    let other = SessionBackend::new(bench.store.keys(bench.env.new_id()), bench.env.clone());
+    let other = SessionBackend::new(bench.store.keys(bench.env.new_id()), bench.env.clone(), Arc::default());
     bench.backend().put_session("1@lid.0", b"mine").await.unwrap();
     assert_eq!(other.get_session("1@lid.0").await.unwrap(), None);
 }

@@ -31,7 +31,8 @@ pub(super) struct Built {
 pub(super) async fn build(link: &LinkCore, version: Version) -> Result<Built, String> {
     let shared = &link.shared;
     let dialed = shared.transport.clone().ok_or("no address to connect to")?;
-    let backend = Arc::new(SessionBackend::new(shared.store.keys(link.spec.id), shared.env.clone()));
+    let backend =
+        Arc::new(SessionBackend::new(shared.store.keys(link.spec.id), shared.env.clone(), link.lines.clone()));
     let (ratchet, lines) = (backend.ratchet().clone(), link.lines.clone());
     let transport = Arc::new(GatedFactory::new(dialed, link.sink.clone(), ratchet, lines, link.spec.id));
     let persistence = PersistenceManager::new(backend.clone()).await.map_err(with_causes)?;
@@ -54,7 +55,7 @@ pub(super) async fn build(link: &LinkCore, version: Version) -> Result<Built, St
         .with_http_client_arc(shared.http.clone())
         .with_version_override(version)
         .with_cache_config(cache_config())
-        .with_inbound_durability_hook(InboundHook::new(link.spec.id, link.sink.clone(), backend.unstored().clone()))
+        .with_inbound_durability_hook(InboundHook::new(link.spec.id, link.sink.clone(), link.lines.clone()))
         .with_skip_history_sync(true)
         .with_wanted_pre_key_count(shared.config.prekeys)
         .with_background_saver_interval(SAVE_INTERVAL)
@@ -66,8 +67,7 @@ pub(super) async fn build(link: &LinkCore, version: Version) -> Result<Built, St
     // never says that it is available.
     client.set_force_active_delivery_receipts(true);
     backend.ratchet().belongs_to(Arc::downgrade(&client));
-    let unstored = backend.unstored().clone();
-    backend.recover_by(Recovery::new(link.spec.id, link.sink.clone(), Arc::downgrade(&client), unstored));
+    backend.recover_by(Recovery::new(link.spec.id, link.sink.clone(), Arc::downgrade(&client), link.lines.clone()));
     Ok(Built { client, backend })
 }
 

@@ -45,8 +45,8 @@ const SILENT: &str = "WhatsApp stopped answering";
 const MUTE: &str = "WhatsApp acknowledges no message";
 /// Why a login is given up that leads nowhere.
 const DEAF: &str = "WhatsApp took the login and delivered nothing after it";
-/// Why a connection is made anew that is well.
-const UNSTORED: &str = "what came in could not be stored, and WhatsApp is to bring it again";
+/// Why a connection is given up on which something could not be stored.
+const UNSTORED: &str = "the database does not answer, and WhatsApp is to bring again what came in";
 
 /// How a client ended.
 enum End {
@@ -147,7 +147,8 @@ pub(super) async fn is_linked(link: &LinkCore) -> bool {
     if let Some(client) = link.running_client() {
         return client.pn().is_some();
     }
-    let backend = SessionBackend::new(link.shared.store.keys(link.spec.id), link.shared.env.clone());
+    let backend =
+        SessionBackend::new(link.shared.store.keys(link.spec.id), link.shared.env.clone(), link.lines.clone());
     matches!(backend.load().await, Ok(Some(device)) if device.pn.is_some())
 }
 
@@ -187,8 +188,10 @@ struct Running {
     hollow: Option<u64>,
     /// What is known of the connection.
     liveness: Liveness,
-    /// When WhatsApp is to bring again what could not be stored.
+    /// When WhatsApp may bring again what could not be stored.
     redelivery: Redelivery,
+    /// A question to the database that is under way; says whether it was answered.
+    database: Option<JoinHandle<bool>>,
     /// A question to the server that is under way; says whether it was answered.
     question: Option<JoinHandle<bool>>,
     /// Since when a connection that was given up is being closed, and how many were made before.
@@ -218,6 +221,7 @@ impl Running {
             hollow: None,
             liveness: Liveness::new(link.shared.config.timings, Instant::now()),
             redelivery: Redelivery::default(),
+            database: None,
             question: None,
             closing: None,
             presence_due: false,
@@ -262,6 +266,13 @@ impl Running {
                         self.liveness.proved(Instant::now());
                     } else if self.connected && self.client.is_connected() {
                         self.give_up_connection(SILENT);
+                    }
+                }
+                answered = answer(&mut self.database) => {
+                    self.database = None;
+                    if answered && self.link.lines.present_is_spoiled() {
+                        self.redelivery.begins(Instant::now());
+                        self.give_up_connection(UNSTORED);
                     }
                 }
                 _ = check.tick() => {
@@ -364,6 +375,13 @@ impl Running {
     /// again, one that is there in name alone, and a login that leads nowhere.
     fn check_connection(&mut self) {
         let (up, now) = (self.client.is_connected(), Instant::now());
+        if self.link.lines.present_is_spoiled() && !self.is_closing() {
+            self.lost(UNSTORED.to_owned());
+            if self.database.is_none() && self.redelivery.is_due(now) {
+                self.database = Some(self.ask_database());
+            }
+            return;
+        }
         if self.connected && !(up && self.client.is_logged_in()) {
             let silent = self.liveness.is_quiet(now);
             self.lost(if silent { SILENT } else { "the connection is being made again" }.to_owned());
@@ -374,9 +392,6 @@ impl Running {
                 Verdict::Doubtful if self.question.is_none() => self.question = Some(self.ask()),
                 Verdict::Mute => return self.give_up_connection(MUTE),
                 Verdict::Alive | Verdict::Doubtful => {}
-            }
-            if self.redelivery.is_due(self.backend.unstored().take(), now) {
-                self.give_up_connection(UNSTORED);
             }
             return;
         }
@@ -424,6 +439,12 @@ impl Running {
                 Ok(Ok(()) | Err(IqError::ServerError { .. } | IqError::UnexpectedResponseType { .. }))
             )
         })
+    }
+
+    /// Asks the database for a row, and to keep one.
+    fn ask_database(&self) -> JoinHandle<bool> {
+        let store = self.link.shared.store.clone();
+        tokio::spawn(async move { store.ping().await.is_ok() && store.prove_writer(Duration::ZERO).await.is_ok() })
     }
 
     /// Has the client make a connection anew that is there in name alone.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use wa_sim::{AccountHandle, Sim};
@@ -70,6 +71,16 @@ impl Bench {
     pub async fn cipher_on_disk(&self, session: SessionId) -> Vec<Vec<u8>> {
         let entries = self.store.keys(session).list(KeyKind::Session, "").await.unwrap();
         entries.into_iter().map(|entry| entry.value).collect()
+    }
+
+    /// The database has no keys to give and takes none, until they are there again.
+    pub async fn keys_are_there(&self, there: bool) {
+        let path = self.folder.path().join("waypost.db");
+        let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        let (from, to) = if there { ("away", "signal_keys") } else { ("signal_keys", "away") };
+        let sql = sqlx::AssertSqlSafe(format!("ALTER TABLE {from} RENAME TO {to}"));
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     /// The simulator ends in good order and starts again, on the same port.

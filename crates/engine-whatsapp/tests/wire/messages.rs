@@ -167,6 +167,43 @@ async fn a_message_that_could_not_be_stored_comes_again_without_help_of_the_netw
     until("the server has let go of it", || alice.account.queued(alice.device) == 0).await;
 }
 
+/// The client takes a key that cannot be read for a fault of the message, and would tell WhatsApp to forget it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_whose_keys_could_not_be_read_comes_again() {
+    let bench = Bench::with(Timings { look: Duration::from_millis(200), ..Timings::default() }).await;
+    let alice = bench.linked(ALICE).await;
+    let bob = bench.sim.account(BOB);
+    bench.keys_are_there(false).await;
+    let id = waypost_domain::WaMessageId::from(bob.send_text(ALICE, "keep me").await.unwrap());
+    bench
+        .sink
+        .until("a word about the database", |heard| {
+            heard.of(alice.id).find_map(|event| match event {
+                EngineEvent::ConnectionLost { reason } => reason.contains("database").then_some(()),
+                _ => None,
+            })
+        })
+        .await;
+    bench.keys_are_there(true).await;
+    bench.sink.received(alice.id, &id).await;
+    until("the server has let go of it", || alice.account.queued(alice.device) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_message_overtakes_one_that_could_not_be_stored() {
+    let bench = Bench::new().await;
+    let alice = bench.linked(ALICE).await;
+    bench.sink.refuse_inbound(true);
+    let bob = bench.sim.account(BOB);
+    let first = bob.send_text(ALICE, "the first").await.unwrap();
+    bench.sink.until("a refusal to store", |heard| (heard.refused > 0).then_some(())).await;
+    bench.sink.refuse_inbound(false);
+    let second = waypost_domain::WaMessageId::from(bob.send_text(ALICE, "the second").await.unwrap());
+    bench.sink.received(alice.id, &second).await;
+    let heard: Vec<String> = bench.sink.heard().inbound_of(alice.id).map(|message| message.wa_id.to_string()).collect();
+    assert_eq!(heard, [first, second.to_string()]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_was_read_and_is_nowhere_when_a_process_ended_is_asked_for_again() {
     let mut bench = Bench::new().await;
