@@ -60,9 +60,9 @@ impl Default for Timings {
         Self {
             look: Duration::from_secs(5),
             quiet: Duration::from_secs(20),
-            answer: Duration::from_secs(20),
-            mute: Duration::from_secs(50),
-            login: Duration::from_secs(40),
+            answer: Duration::from_secs(15),
+            mute: Duration::from_secs(45),
+            login: Duration::from_secs(35),
             first_login: Duration::from_secs(200),
             doubt: Duration::from_secs(3),
         }

@@ -7,7 +7,7 @@
 //! - nothing was heard for [`Timings::quiet`], or
 //! - messages were sent, none was answered for [`Timings::quiet`], whatever else was heard.
 //!
-//! An answer proves both directions. Without one in [`Timings::answer`] the connection is given up: 50 s after the last
+//! An answer proves both directions. Without one in [`Timings::answer`] the connection is given up: 45 s after the last
 //! sign of life at the latest. It is given up, too, where questions are answered and for [`Timings::mute`] not one
 //! message is: a connection that takes no message is none for anybody who sends. A login must lead to `connected` in
 //! [`Timings::login`], counted from the last time that more came in than the answers to our own questions.
@@ -191,7 +191,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(mute_at, Some(60), "50 s after a message was sent");
+        assert_eq!(mute_at, Some(55), "45 s after a message was sent");
     }
 
     #[test]
@@ -232,7 +232,7 @@ mod tests {
             }
             signs.frames += u64::from(secs % 15 == 0);
         }
-        assert_eq!(failed_at, Some(40));
+        assert_eq!(failed_at, Some(35));
     }
 
     #[test]
