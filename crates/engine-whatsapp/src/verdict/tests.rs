@@ -22,7 +22,7 @@ fn an_ack_without_an_error_is_acked_at_the_servers_time() {
         .class("message".to_owned())
         .timestamp(DateTime::from_timestamp(1_600_000_000, 0).unwrap())
         .build();
-    let acked = |at| Some(EngineEvent::Acked { wa_id: WaMessageId::from("A".to_owned()), at });
+    let acked = |at| Some(MessageEvent::Acked { wa_id: WaMessageId::from("A".to_owned()), at });
     assert_eq!(ack(&with_time, NOW), acked(Timestamp::from_secs(1_600_000_000)));
     let without = ServerAck::builder().id("A".to_owned()).class("message".to_owned()).build();
     assert_eq!(ack(&without, NOW), acked(NOW));
@@ -38,7 +38,7 @@ fn an_ack_without_an_error_is_acked_at_the_servers_time() {
 #[case("999", FailureCode::RejectedByWhatsapp)]
 #[case("what", FailureCode::RejectedByWhatsapp)]
 fn an_ack_with_an_error_is_a_refusal_with_its_number(#[case] error: &str, #[case] expected: FailureCode) {
-    let Some(EngineEvent::Refused { code, reason, .. }) = ack(&server_ack(Some("message"), Some(error)), NOW) else {
+    let Some(MessageEvent::Refused { code, reason, .. }) = ack(&server_ack(Some("message"), Some(error)), NOW) else {
         panic!("not a refusal");
     };
     assert_eq!(code, expected);

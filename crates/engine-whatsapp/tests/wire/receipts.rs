@@ -1,9 +1,9 @@
 //! Receipts from whatever address, in whatever order and number, say the same of the same message.
 
 use wa_sim::{Fault, FaultRule, ReceiptForm};
-use waypost_engine::ReceiptKind;
 
 use crate::bench::{Bench, jid, text};
+use waypost_domain::ReceiptKind;
 
 const ALICE: &str = "4915100000001";
 const BOB: &str = "4915100000002";

@@ -6,8 +6,10 @@ use std::{
 };
 
 use tokio::sync::watch;
-use waypost_domain::{EngineKind, PhoneNumber, Session, SessionId, SessionStatus, TenantId, Timestamp};
-use waypost_engine::{ConnectionId, EngineEvent, Link};
+use waypost_domain::{
+    ConnectionId, EngineKind, PhoneNumber, Session, SessionEvent, SessionId, SessionStatus, TenantId, Timestamp,
+};
+use waypost_engine::Link;
 
 use crate::{
     live::OnDemand,
@@ -44,7 +46,7 @@ pub(crate) struct LiveSession {
     pub(crate) reading_people: tokio::sync::Mutex<()>,
     /// The people whom the session knows; read when they are first asked for.
     people: Mutex<Option<Box<People>>>,
-    state_events: Mutex<VecDeque<(u64, EngineEvent)>>,
+    state_events: Mutex<VecDeque<(u64, SessionEvent)>>,
 }
 
 /// What changes while a session lives.
@@ -191,11 +193,11 @@ impl LiveSession {
     }
 
     /// Puts a state event of link `number` in line to be written.
-    pub(crate) fn push_state_event(&self, number: u64, event: EngineEvent) {
+    pub(crate) fn push_state_event(&self, number: u64, event: SessionEvent) {
         let mut events = self.state_events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() >= STATE_EVENTS {
             // What is final or carries facts stays; of the moods between, the oldest goes.
-            let is_mood = |event: &EngineEvent| !matches!(event, EngineEvent::Linked { .. } | EngineEvent::Ended(_));
+            let is_mood = |event: &SessionEvent| !matches!(event, SessionEvent::Linked { .. } | SessionEvent::Ended(_));
             let oldest = events.iter().position(|(_, event)| is_mood(event)).unwrap_or(0);
             events.remove(oldest);
         }
@@ -203,7 +205,7 @@ impl LiveSession {
     }
 
     /// The next state event to write, with the number of its link.
-    pub(crate) fn pop_state_event(&self) -> Option<(u64, EngineEvent)> {
+    pub(crate) fn pop_state_event(&self) -> Option<(u64, SessionEvent)> {
         self.state_events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
@@ -239,13 +241,12 @@ pub(crate) fn a_session(env: &waypost_domain::Env) -> Arc<LiveSession> {
 
 #[cfg(test)]
 mod tests {
-    use waypost_domain::Env;
-    use waypost_engine::EndReason;
+    use waypost_domain::{EndReason, Env};
 
     use super::*;
 
-    fn connected() -> EngineEvent {
-        EngineEvent::Connected { connection: ConnectionId(1), push_name: None }
+    fn connected() -> SessionEvent {
+        SessionEvent::Connected { connection: ConnectionId(1), push_name: None }
     }
 
     #[test]
@@ -256,14 +257,14 @@ mod tests {
     #[test]
     fn a_flapping_session_has_so_many_events_in_line_and_keeps_the_final_ones() {
         let session = a_session(&Env::system());
-        session.push_state_event(1, EngineEvent::Ended(EndReason::Replaced));
+        session.push_state_event(1, SessionEvent::Ended(EndReason::Replaced));
         for _ in 0..1000 {
-            session.push_state_event(1, EngineEvent::Connecting);
+            session.push_state_event(1, SessionEvent::Connecting);
         }
         session.push_state_event(2, connected());
         let events: Vec<_> = std::iter::from_fn(|| session.pop_state_event()).collect();
         assert_eq!(events.len(), STATE_EVENTS);
-        assert_eq!(events[0], (1, EngineEvent::Ended(EndReason::Replaced)));
+        assert_eq!(events[0], (1, SessionEvent::Ended(EndReason::Replaced)));
         assert_eq!(events.last(), Some(&(2, connected())));
     }
 }

@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
-use waypost_domain::{Jid, PhoneNumber, Session, SessionId, SessionStatus, TenantId};
-use waypost_engine::ConnectionId;
+use waypost_domain::{ConnectionId, Jid, PhoneNumber, Session, SessionId, SessionStatus, TenantId};
 use waypost_store::SessionChange;
 
 use super::{Qr, SessionView, State};

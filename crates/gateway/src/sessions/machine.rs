@@ -12,8 +12,7 @@
 
 use std::time::Duration;
 
-use waypost_domain::{LastError, SessionStatus, Timestamp};
-use waypost_engine::{EndReason, EngineEvent};
+use waypost_domain::{EndReason, LastError, SessionEvent, SessionStatus, Timestamp};
 
 /// The part of a session that moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +37,7 @@ pub(crate) enum Input<'a> {
     /// A caller gives up the link to the account.
     LogOut,
     /// The engine says what happened.
-    Engine(&'a EngineEvent),
+    Engine(&'a SessionEvent),
 }
 
 /// Why a step is refused.
@@ -114,22 +113,22 @@ impl State {
         self.last_error.as_ref().map_or(0, |error| error.attempts)
     }
 
-    fn hear(&self, event: &EngineEvent, now: Timestamp, pauses: &[Duration]) -> Self {
+    fn hear(&self, event: &SessionEvent, now: Timestamp, pauses: &[Duration]) -> Self {
         match event {
-            EngineEvent::Qr { .. } => Self { status: SessionStatus::Qr, last_error: None, ..self.clone() },
-            EngineEvent::QrExhausted => {
+            SessionEvent::Qr { .. } => Self { status: SessionStatus::Qr, last_error: None, ..self.clone() },
+            SessionEvent::QrExhausted => {
                 let message = "No phone scanned the QR code in time. Connect again for a new one";
                 let last_error = Some(LastError::new("QR_EXPIRED", message, now));
                 Self { status: SessionStatus::Disconnected, wanted: false, last_error, ..self.clone() }
             }
-            EngineEvent::Linked { .. } => {
+            SessionEvent::Linked { .. } => {
                 Self { status: SessionStatus::Connecting, linked: true, last_error: None, ..self.clone() }
             }
-            EngineEvent::Connecting => Self { status: SessionStatus::Connecting, ..self.clone() },
-            EngineEvent::Connected { .. } => {
+            SessionEvent::Connecting => Self { status: SessionStatus::Connecting, ..self.clone() },
+            SessionEvent::Connected { .. } => {
                 Self { status: SessionStatus::Connected, linked: true, last_error: None, ..self.clone() }
             }
-            EngineEvent::ConnectionLost { reason } => {
+            SessionEvent::ConnectionLost { reason } => {
                 let message =
                     format!("The connection was lost ({reason}). It is being made again; nothing needs to be done");
                 let error = LastError { attempts: self.attempts(), ..LastError::new("CONNECTION_LOST", message, now) };
@@ -141,8 +140,7 @@ impl State {
                 };
                 Self { status, last_error: Some(error), ..self.clone() }
             }
-            EngineEvent::Ended(reason) => self.end(reason, now, pauses),
-            EngineEvent::Acked { .. } | EngineEvent::Refused { .. } | EngineEvent::Receipt { .. } => self.clone(),
+            SessionEvent::Ended(reason) => self.end(reason, now, pauses),
         }
     }
 
@@ -208,7 +206,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use waypost_engine::ConnectionId;
+    use waypost_domain::ConnectionId;
 
     use super::*;
 
@@ -233,20 +231,20 @@ mod tests {
             .prop_map(|(status, linked, wanted, last_error)| State { status, linked, wanted, last_error })
     }
 
-    fn event() -> impl Strategy<Value = EngineEvent> {
+    fn event() -> impl Strategy<Value = SessionEvent> {
         let until = moment();
         prop_oneof![
-            Just(EngineEvent::Qr { code: "2@".to_owned(), expires_at: NOW }),
-            Just(EngineEvent::QrExhausted),
-            Just(EngineEvent::Linked { phone_number: "919876543210".parse().unwrap(), lid: None, push_name: None }),
-            Just(EngineEvent::Connecting),
-            Just(EngineEvent::Connected { connection: ConnectionId(1), push_name: None }),
-            Just(EngineEvent::ConnectionLost { reason: "reset".to_owned() }),
-            Just(EngineEvent::Ended(EndReason::LoggedOut { reason: "401".to_owned() })),
-            Just(EngineEvent::Ended(EndReason::Replaced)),
-            until.prop_map(|until| EngineEvent::Ended(EndReason::Restricted { reason: "402".to_owned(), until })),
-            Just(EngineEvent::Ended(EndReason::ClientOutdated)),
-            Just(EngineEvent::Ended(EndReason::Refused { reason: "500".to_owned() })),
+            Just(SessionEvent::Qr { code: "2@".to_owned(), expires_at: NOW }),
+            Just(SessionEvent::QrExhausted),
+            Just(SessionEvent::Linked { phone_number: "919876543210".parse().unwrap(), lid: None, push_name: None }),
+            Just(SessionEvent::Connecting),
+            Just(SessionEvent::Connected { connection: ConnectionId(1), push_name: None }),
+            Just(SessionEvent::ConnectionLost { reason: "reset".to_owned() }),
+            Just(SessionEvent::Ended(EndReason::LoggedOut { reason: "401".to_owned() })),
+            Just(SessionEvent::Ended(EndReason::Replaced)),
+            until.prop_map(|until| SessionEvent::Ended(EndReason::Restricted { reason: "402".to_owned(), until })),
+            Just(SessionEvent::Ended(EndReason::ClientOutdated)),
+            Just(SessionEvent::Ended(EndReason::Refused { reason: "500".to_owned() })),
         ]
     }
 
@@ -281,7 +279,7 @@ mod tests {
         fn only_the_engine_says_connected(state in state(), event in event()) {
             let next = state.next(Input::Engine(&event), NOW, &PAUSES).unwrap();
             if next.status == SessionStatus::Connected {
-                prop_assert_eq!(&event, &EngineEvent::Connected { connection: ConnectionId(1), push_name: None });
+                prop_assert_eq!(&event, &SessionEvent::Connected { connection: ConnectionId(1), push_name: None });
                 prop_assert!(next.linked && next.last_error.is_none());
             }
         }
@@ -290,7 +288,7 @@ mod tests {
         fn the_link_is_given_up_only_where_the_device_was_removed(state in state(), event in event()) {
             let next = state.next(Input::Engine(&event), NOW, &PAUSES).unwrap();
             if state.linked && !next.linked {
-                let removed = matches!(event, EngineEvent::Ended(EndReason::LoggedOut { .. }));
+                let removed = matches!(event, SessionEvent::Ended(EndReason::LoggedOut { .. }));
                 prop_assert!(removed);
             }
         }
@@ -308,7 +306,7 @@ mod tests {
         #[test]
         fn whatever_is_wanted_and_linked_comes_back_by_itself_or_says_whose_turn_it_is(state in state(), event in event()) {
             let next = state.next(Input::Engine(&event), NOW, &PAUSES).unwrap();
-            if let EngineEvent::Ended(reason) = &event {
+            if let SessionEvent::Ended(reason) = &event {
                 let comes_back = matches!(reason, EndReason::Restricted { .. } | EndReason::Refused { .. });
                 prop_assert_eq!(next.retry_at().is_some(), comes_back && next.wanted && next.linked);
                 let waits_for_a_person = matches!(reason, EndReason::LoggedOut { .. } | EndReason::Replaced);
@@ -331,7 +329,7 @@ mod tests {
             let before = State {
                 status: SessionStatus::Connecting, linked: true, wanted: true, last_error: Some(error),
             };
-            let event = EngineEvent::Ended(EndReason::Restricted { reason: "402".to_owned(), until });
+            let event = SessionEvent::Ended(EndReason::Restricted { reason: "402".to_owned(), until });
             let next = before.next(Input::Engine(&event), NOW, &PAUSES).unwrap();
             let at = next.retry_at().unwrap();
             prop_assert!(at >= NOW.plus(PAUSES[1]));
@@ -345,8 +343,8 @@ mod tests {
 
     #[test]
     fn a_lock_is_tried_again_in_growing_steps_across_lost_connections_until_the_session_is_connected() {
-        let locked = EngineEvent::Ended(EndReason::Restricted { reason: "403".to_owned(), until: None });
-        let lost = EngineEvent::ConnectionLost { reason: "reset".to_owned() };
+        let locked = SessionEvent::Ended(EndReason::Restricted { reason: "403".to_owned(), until: None });
+        let lost = SessionEvent::ConnectionLost { reason: "reset".to_owned() };
         let mut state = connected();
         let mut pauses = Vec::new();
         for _ in 0..5 {
@@ -358,7 +356,7 @@ mod tests {
             state = state.next(Input::Engine(&lost), NOW, &PAUSES).unwrap();
         }
         assert_eq!(pauses, [5, 15, 60, 60, 60]);
-        let well = EngineEvent::Connected { connection: ConnectionId(1), push_name: None };
+        let well = SessionEvent::Connected { connection: ConnectionId(1), push_name: None };
         state = state.next(Input::Engine(&well), NOW, &PAUSES).unwrap();
         state = state.next(Input::Engine(&locked), NOW, &PAUSES).unwrap();
         assert_eq!(state.retry_at().unwrap(), NOW.plus(PAUSES[0]));
@@ -367,7 +365,7 @@ mod tests {
     #[test]
     fn a_ban_is_over_when_it_says_so() {
         let until = NOW.plus(Duration::from_hours(7));
-        let banned = EngineEvent::Ended(EndReason::Restricted { reason: "402".to_owned(), until: Some(until) });
+        let banned = SessionEvent::Ended(EndReason::Restricted { reason: "402".to_owned(), until: Some(until) });
         let state = connected().next(Input::Engine(&banned), NOW, &PAUSES).unwrap();
         assert_eq!(state.retry_at(), Some(until));
         assert_eq!(state.last_error.unwrap().until, Some(until));

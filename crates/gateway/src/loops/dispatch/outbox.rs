@@ -17,8 +17,7 @@ use std::{
 };
 
 use tokio::time::Instant;
-use waypost_domain::{Jid, MessageId, Timestamp, WaMessageId};
-use waypost_engine::Outgoing;
+use waypost_domain::{Jid, MessageId, Outgoing, Timestamp, WaMessageId};
 use waypost_store::OutboxMessage;
 
 /// The most claimed messages that wait for their turn or are in a send call.

@@ -1,7 +1,7 @@
 //! Inbound messages become rows, and are acknowledged to the network only then.
 
-use waypost_domain::Jid;
-use waypost_engine::{Inbound, NotStored};
+use waypost_domain::{Inbound, Jid};
+use waypost_engine::NotStored;
 use waypost_store::{NewInbound, Person, StoreError};
 
 use crate::{Inner, live::LiveSession};
