@@ -7,7 +7,8 @@ use std::{
 
 use tokio::sync::watch;
 use waypost_domain::{
-    ConnectionId, EngineKind, PhoneNumber, Session, SessionEvent, SessionId, SessionStatus, TenantId, Timestamp,
+    ConnectionId, EngineKind, PhoneNumber, Session, SessionEvent, SessionId, SessionState, SessionStatus, TenantId,
+    Timestamp,
 };
 use waypost_engine::Link;
 
@@ -18,7 +19,7 @@ use crate::{
         record::Ledger,
     },
     people::People,
-    sessions::{Qr, State},
+    sessions::Qr,
 };
 
 /// The most state events of one session that wait to be written. A session has about ten in its whole way to
@@ -52,7 +53,7 @@ pub(crate) struct LiveSession {
 /// What changes while a session lives.
 pub(crate) struct Live {
     pub(crate) name: String,
-    pub(crate) state: State,
+    pub(crate) state: SessionState,
     pub(crate) phone_number: Option<PhoneNumber>,
     /// The code that waits to be scanned.
     pub(crate) qr: Option<Qr>,
@@ -105,7 +106,12 @@ impl LiveSession {
             receipts: Ledger::default(),
             live: watch::Sender::new(Live {
                 name: row.name,
-                state: State { status: row.status, linked: row.linked, wanted: row.wanted, last_error: row.last_error },
+                state: SessionState {
+                    status: row.status,
+                    linked: row.linked,
+                    wanted: row.wanted,
+                    last_error: row.last_error,
+                },
                 phone_number: row.phone_number,
                 qr: None,
                 link: None,

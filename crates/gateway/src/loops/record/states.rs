@@ -7,12 +7,12 @@ use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use tokio::{runtime::Handle, time::sleep};
-use waypost_domain::{EndReason, Failure, FailureCode, SessionEvent};
+use waypost_domain::{EndReason, Failure, FailureCode, SessionEvent, SessionInput};
 
 use crate::{
     GatewayError, Inner,
     live::LiveSession,
-    sessions::{Account, Details, Input, Qr},
+    sessions::{Account, Details, Qr},
 };
 
 /// How long to wait after the database failed.
@@ -78,7 +78,7 @@ async fn write(
         return Ok(());
     }
     let now = inner.env.now();
-    let Ok(next) = state.next(Input::Engine(event), now, &inner.config.retry_pauses) else { return Ok(()) };
+    let Ok(next) = state.next(SessionInput::Event(event), now, &inner.config.retry_pauses) else { return Ok(()) };
     let unlinked = matches!(event, SessionEvent::Ended(EndReason::LoggedOut { .. }));
     if unlinked {
         inner.let_go(session).await;
