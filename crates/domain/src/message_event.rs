@@ -27,8 +27,12 @@ pub enum MessageEvent {
     Receipt {
         /// The messages.
         wa_ids: Vec<WaMessageId>,
-        /// The chat they are in, in whatever namespace the receipt was written.
-        chat: Jid,
+        /// The person whose device sent it: the recipient, or one member of a group. By number or by LID, as the
+        /// network wrote it; `None` if it names no person.
+        ///
+        /// It is not stored yet. It is for groups, whose members receive and read a message one by one: today the
+        /// first of them decides the message's status.
+        participant: Option<Jid>,
         /// What it proves.
         kind: ReceiptKind,
         /// When, by the network's clock where it says so.

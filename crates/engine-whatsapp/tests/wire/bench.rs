@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use wa_sim::{AccountHandle, Sim};
 use waypost_domain::{
-    ConnectionId, Content, Env, Inbound, Jid, MessageEvent, Outgoing, SessionEvent, SessionId, WaMessageId,
+    ConnectionId, Content, Env, Inbound, Jid, MessageEvent, Outgoing, ReceiptKind, SessionEvent, SessionId, WaMessageId,
 };
 use waypost_engine::{Engine as _, EventSink, Link, NotStored, SendFailure, SessionSpec};
 use waypost_engine_whatsapp::{Timings, WhatsappConfig, WhatsappEngine};
@@ -274,11 +274,13 @@ impl Sink {
         .await
     }
 
-    pub async fn receipt(&self, session: SessionId, id: &WaMessageId, kind: waypost_domain::ReceiptKind) -> Jid {
+    pub async fn receipt(&self, session: SessionId, id: &WaMessageId, kind: ReceiptKind) -> Option<Jid> {
         self.until("a receipt", |heard| {
             heard.answers_of(session).find_map(|event| match event {
-                MessageEvent::Receipt { wa_ids, chat, kind: proved, .. } if *proved == kind && wa_ids.contains(id) => {
-                    Some(chat.clone())
+                MessageEvent::Receipt { wa_ids, participant, kind: proved, .. }
+                    if *proved == kind && wa_ids.contains(id) =>
+                {
+                    Some(participant.clone())
                 }
                 _ => None,
             })

@@ -20,7 +20,13 @@ async fn a_receipt_names_its_message_from_a_number_a_lid_and_a_companion_alike()
         bench.sim.faults().add(FaultRule::new(Fault::EarlyReceipt).from(ALICE));
         let message = text(&bench.env, &jid(BOB), "in any form");
         bench.send(&alice, &message).await.unwrap();
-        bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Delivered).await;
+        let from = bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Delivered).await.unwrap();
+        let (number, lid) = (jid(BOB).to_string(), format!("{}@lid", bob.lid()));
+        match form {
+            ReceiptForm::Pn => assert_eq!(from.to_string(), number),
+            ReceiptForm::Lid => assert_eq!(from.to_string(), lid),
+            ReceiptForm::Companion => assert!([number, lid].contains(&from.to_string()), "{from}"),
+        }
         bench.sink.acked(alice.id, &message.wa_id).await;
         bob.read(None).await;
         bench.sink.receipt(alice.id, &message.wa_id, ReceiptKind::Read).await;

@@ -207,8 +207,9 @@ impl Line {
         match &entry.step {
             Step::Receipt(kind) => {
                 let Flight { wa_id, to, .. } = &entry.flight;
-                let (wa_ids, chat) = (vec![wa_id.clone()], to.clone());
-                self.message_event(&state, MessageEvent::Receipt { wa_ids, chat, kind: *kind, at: self.env.now() });
+                let (wa_ids, participant) = (vec![wa_id.clone()], Some(writer(to)));
+                let at = self.env.now();
+                self.message_event(&state, MessageEvent::Receipt { wa_ids, participant, kind: *kind, at });
                 entry.flight.told = self.told(&state);
                 turn.told(entry.flight.told.clone());
             }
@@ -272,17 +273,12 @@ impl Line {
         }
     }
 
-    /// A text from `chat`, or from its one member where it is a group.
+    /// A text that comes in from `chat`.
     fn incoming(&self, chat: &Jid, reply: Reply) -> Inbound {
-        let sender = if chat.server() == JidServer::Group {
-            GROUP_MEMBER.parse().expect("the constant is a JID")
-        } else {
-            chat.clone()
-        };
         Inbound {
             wa_id: reply.wa_id,
             chat: chat.clone(),
-            sender,
+            sender: writer(chat),
             sender_alt: None,
             from_me: false,
             push_name: Some(PUSH_NAME.to_owned()),
@@ -324,6 +320,11 @@ impl Line {
         state.handing_over = false;
         None
     }
+}
+
+/// Who answers in `chat`: the other person, or the one member of a group.
+fn writer(chat: &Jid) -> Jid {
+    if chat.server() == JidServer::Group { GROUP_MEMBER.parse().expect("the constant is a JID") } else { chat.clone() }
 }
 
 impl State {

@@ -160,8 +160,13 @@ impl Network {
         self.session_event(session, SessionEvent::ConnectionLost { reason: "cut by the test".to_owned() });
     }
 
-    pub fn receipt(&self, session: SessionId, wa_id: &WaMessageId, to: &Jid, kind: ReceiptKind) {
-        let event = MessageEvent::Receipt { wa_ids: vec![wa_id.clone()], chat: to.clone(), kind, at: self.now() };
+    pub fn receipt(&self, session: SessionId, wa_id: &WaMessageId, from: &Jid, kind: ReceiptKind) {
+        let event = MessageEvent::Receipt {
+            wa_ids: vec![wa_id.clone()],
+            participant: Some(from.clone()),
+            kind,
+            at: self.now(),
+        };
         self.message_event(session, event);
     }
 

@@ -131,6 +131,21 @@ async fn an_answer_in_a_group_is_written_by_a_member() {
     assert_eq!(inbound.sender.to_string(), "15550100000@s.whatsapp.net");
 }
 
+#[rstest]
+#[case::a_chat_of_two("919876543210", "919876543210@s.whatsapp.net")]
+#[case::a_group("120363000000000000@g.us", "15550100000@s.whatsapp.net")]
+#[tokio::test]
+async fn a_receipt_names_the_person_whom_it_is_from(#[case] to: &str, #[case] person: &str) {
+    let bench = Bench::connected().await;
+    let message = bench.send(to, "hello").await.unwrap();
+    bench.told.until("it is read", |told| told.story(&message.wa_id).contains(&"read")).await;
+    let named = bench.told.answers().into_iter().filter_map(|event| match event {
+        MessageEvent::Receipt { participant, .. } => Some(participant.map(|jid| jid.to_string())),
+        _ => None,
+    });
+    assert_eq!(named.collect::<Vec<_>>(), [Some(person.to_owned()), Some(person.to_owned())]);
+}
+
 #[tokio::test]
 async fn a_repeat_is_receipted_again_but_answered_once() {
     let bench = Bench::connected().await;
