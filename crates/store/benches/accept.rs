@@ -94,7 +94,6 @@ async fn way(store: &Store, env: &Env, session: SessionId) {
                 message: MessageRef::Wire(message.wa_id.clone()),
                 change: StatusChange::To(status),
                 at: env.now(),
-                reason: None,
             });
             store.record_evidence_system(evidence.collect()).await.expect("recorded");
         }

@@ -163,12 +163,10 @@ pub struct Evidence {
     pub session_id: SessionId,
     /// The message.
     pub message: MessageRef,
-    /// What happened.
+    /// What happened; the reason of a failure goes into the timeline too.
     pub change: StatusChange,
     /// When it happened, for the timeline.
     pub at: Timestamp,
-    /// What the network said, for the timeline.
-    pub reason: Option<String>,
 }
 
 /// What came of a piece of evidence.

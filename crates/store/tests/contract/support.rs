@@ -184,8 +184,7 @@ impl TestDatabase {
 
     /// Applies one change to a message by our id.
     pub async fn advance(&self, session: SessionId, id: MessageId, change: StatusChange) -> EvidenceOutcome {
-        let evidence =
-            Evidence { session_id: session, message: MessageRef::Id(id), change, at: self.tick(), reason: None };
+        let evidence = Evidence { session_id: session, message: MessageRef::Id(id), change, at: self.tick() };
         self.store.record_evidence_system(vec![evidence]).await.unwrap()[0]
     }
 

@@ -342,7 +342,6 @@ impl<'a> Dispatcher<'a> {
             message: MessageRef::Id(item.id),
             change: StatusChange::To(MessageStatus::Queued),
             at,
-            reason: None,
         });
         self.inner.recorder.commit(self.session, back.collect()).await;
         // What fails here is done on the next connection.
@@ -373,9 +372,8 @@ impl<'a> Dispatcher<'a> {
             Evidence {
                 session_id: self.session.id,
                 message: MessageRef::Id(item.id),
-                change: StatusChange::Failed(Failure { code: FailureCode::NoAck, reason: Some(reason.clone()) }),
+                change: StatusChange::Failed(Failure { code: FailureCode::NoAck, reason: Some(reason) }),
                 at,
-                reason: Some(reason),
             }
         });
         self.inner.recorder.commit(self.session, evidence.collect()).await;
@@ -396,7 +394,6 @@ impl<'a> Dispatcher<'a> {
                 message: MessageRef::Id(item.id),
                 change: StatusChange::Failed(failure),
                 at,
-                reason: None,
             }
         });
         self.inner.recorder.commit(self.session, evidence.collect()).await;

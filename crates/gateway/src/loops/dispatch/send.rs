@@ -67,9 +67,8 @@ pub(super) async fn send(
     let evidence = Evidence {
         session_id: session.id,
         message: MessageRef::Id(item.id),
-        change: StatusChange::Failed(Failure { code, reason: Some(reason.clone()) }),
+        change: StatusChange::Failed(Failure { code, reason: Some(reason) }),
         at: inner.env.now(),
-        reason: Some(reason),
     };
     inner.recorder.commit(session, vec![evidence]).await;
     Outcome::Closed(item)

@@ -9,20 +9,19 @@ use waypost_store::{Evidence, MessageRef};
 pub(super) fn evidence(session: SessionId, event: &MessageEvent, env: &Env) -> Vec<Evidence> {
     // A network's clock may run ahead of ours, and nothing of ours happens in the future.
     let at = |at: Timestamp| at.min(env.now());
-    let piece = |wa_id: &WaMessageId, change, at, reason| Evidence {
+    let piece = |wa_id: &WaMessageId, change, at| Evidence {
         session_id: session,
         message: MessageRef::Wire(wa_id.clone()),
         change,
         at,
-        reason,
     };
     match event {
         MessageEvent::Acked { wa_id, at: when } => {
-            vec![piece(wa_id, StatusChange::To(MessageStatus::Sent), at(*when), None)]
+            vec![piece(wa_id, StatusChange::To(MessageStatus::Sent), at(*when))]
         }
         MessageEvent::Refused { wa_id, code, reason, at: when } => {
             let failure = Failure { code: *code, reason: Some(reason.clone()) };
-            vec![piece(wa_id, StatusChange::Failed(failure), at(*when), Some(reason.clone()))]
+            vec![piece(wa_id, StatusChange::Failed(failure), at(*when))]
         }
         MessageEvent::Receipt { wa_ids, kind, at: when, .. } => {
             let status = match kind {
@@ -31,7 +30,7 @@ pub(super) fn evidence(session: SessionId, event: &MessageEvent, env: &Env) -> V
                 ReceiptKind::Played => MessageStatus::Played,
             };
             let when = at(*when);
-            wa_ids.iter().map(|wa_id| piece(wa_id, StatusChange::To(status), when, None)).collect()
+            wa_ids.iter().map(|wa_id| piece(wa_id, StatusChange::To(status), when)).collect()
         }
     }
 }
