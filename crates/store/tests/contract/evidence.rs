@@ -137,7 +137,7 @@ on_both_databases! {
         db.store.store_inbound(vec![inbound.clone()]).await.unwrap();
         let evidence = Evidence {
             session_id: session,
-            message: MessageRef::Wire(inbound.wa_id),
+            message: MessageRef::Wire(inbound.inbound.wa_id),
             change: StatusChange::To(Read),
             at: db.tick(),
         };

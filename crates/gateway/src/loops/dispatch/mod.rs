@@ -339,7 +339,7 @@ impl<'a> Dispatcher<'a> {
         let at = self.inner.env.now();
         let back = never_sent.into_iter().map(|item| Evidence {
             session_id: self.session.id,
-            message: MessageRef::Id(item.id),
+            message: MessageRef::Id(item.message.id),
             change: StatusChange::To(MessageStatus::Queued),
             at,
         });
@@ -371,7 +371,7 @@ impl<'a> Dispatcher<'a> {
             let reason = format!("no acknowledgement; sent {} times", item.tries.sends);
             Evidence {
                 session_id: self.session.id,
-                message: MessageRef::Id(item.id),
+                message: MessageRef::Id(item.message.id),
                 change: StatusChange::Failed(Failure { code: FailureCode::NoAck, reason: Some(reason) }),
                 at,
             }
@@ -391,7 +391,7 @@ impl<'a> Dispatcher<'a> {
             };
             Evidence {
                 session_id: self.session.id,
-                message: MessageRef::Id(item.id),
+                message: MessageRef::Id(item.message.id),
                 change: StatusChange::Failed(failure),
                 at,
             }

@@ -191,7 +191,7 @@ impl Dispatcher<'_> {
             } else {
                 StatusChange::To(MessageStatus::Queued)
             };
-            Evidence { session_id: self.session.id, message: MessageRef::Id(item.id), change, at }
+            Evidence { session_id: self.session.id, message: MessageRef::Id(item.message.id), change, at }
         });
         self.inner.recorder.commit(self.session, evidence.collect()).await;
         self.more = true;
