@@ -13,6 +13,7 @@ pub mod ids;
 pub mod message;
 pub mod message_event;
 pub mod network;
+pub mod number_check;
 mod number_variants;
 pub mod pacing;
 pub mod session;
@@ -33,6 +34,7 @@ pub use ids::{ApiKeyId, EventId, MessageId, RefreshFamilyId, SessionId, TenantId
 pub use message::{Content, Direction, Inbound, Message, MessageKind, Outgoing, TimelineEntry};
 pub use message_event::{MessageEvent, ReceiptKind};
 pub use network::AddressPrefix;
+pub use number_check::{FoundAccount, NumberCheck, NumberFound};
 pub use pacing::{FirstContactPause, Pacing, PacingChoice};
 pub use session::{ClientVersion, EngineKind, LastError, NotAVersion, Session, SessionStatus};
 pub use session_event::{ConnectionId, EndReason, SessionEvent};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use waypost_domain::{
-    ClientVersion, ConnectionId, EngineKind, FailureCode, Inbound, Jid, MessageEvent, Outgoing, PhoneNumber,
+    ClientVersion, ConnectionId, EngineKind, FailureCode, Inbound, MessageEvent, NumberFound, Outgoing, PhoneNumber,
     SessionEvent, SessionId, TenantId, Timestamp, WaMessageId,
 };
 
@@ -77,24 +77,6 @@ pub trait Link: Send + Sync + 'static {
     /// Unlinks the device at the network, as far as the network can be reached, and closes the connection. The
     /// credentials go with [`Engine::forget`].
     async fn logout(&self);
-}
-
-/// What a network says of a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NumberFound {
-    /// The number that was asked for.
-    pub number: PhoneNumber,
-    /// Its account, where it has one.
-    pub account: Option<FoundAccount>,
-}
-
-/// The account behind a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundAccount {
-    /// The address that the network gave, which may be another number than the one that was asked for.
-    pub jid: Jid,
-    /// Its LID, where the network said it.
-    pub lid: Option<Jid>,
 }
 
 /// A code to type into a phone.

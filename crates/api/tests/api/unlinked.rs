@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use waypost_domain::{ConnectionId, EngineKind, Outgoing, PhoneNumber, SessionEvent, SessionId, Timestamp};
-use waypost_engine::{Engine, EventSink, Link, LinkError, NumberFound, PairingCode, SendFailure, SessionSpec};
+use waypost_domain::{
+    ConnectionId, EngineKind, NumberFound, Outgoing, PhoneNumber, SessionEvent, SessionId, Timestamp,
+};
+use waypost_engine::{Engine, EventSink, Link, LinkError, PairingCode, SendFailure, SessionSpec};
 
 /// What every QR code of it says.
 pub const QR: &str = "2@WhoeverScansThisLinksTheirAccount";

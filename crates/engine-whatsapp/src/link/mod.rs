@@ -22,8 +22,8 @@ use std::sync::{
 
 use async_trait::async_trait;
 use tokio::{sync::watch, task::JoinHandle};
-use waypost_domain::{ConnectionId, MessageEvent, Outgoing, PhoneNumber, SessionEvent};
-use waypost_engine::{EventSink, Link, LinkError, NumberFound, PairingCode, SendFailure, SessionSpec};
+use waypost_domain::{ConnectionId, MessageEvent, NumberFound, Outgoing, PhoneNumber, SessionEvent};
+use waypost_engine::{EventSink, Link, LinkError, PairingCode, SendFailure, SessionSpec};
 use whatsapp_rust::{Client, SendOptions};
 
 use crate::{

@@ -24,7 +24,8 @@ impl Inner {
         let jid = match to.phone_number() {
             Some(number) if is_checked => {
                 let known = self.resolve_numbers(session, std::slice::from_ref(&number)).await?;
-                let jid = known.get(&number).and_then(|known| known.check.jid.clone());
+                let account = known.get(&number).and_then(|known| known.check.found.account.as_ref());
+                let jid = account.map(|account| account.jid.clone());
                 let none = || {
                     let why = "The number has no WhatsApp account, in no form that its country knows. Check the number";
                     GatewayError::NotOnWhatsapp(why.to_owned())

@@ -12,12 +12,10 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
 use waypost_domain::{
-    ClientVersion, ConnectionId, Content, EndReason, EngineKind, Env, FailureCode, Inbound, Jid, MessageEvent,
-    Outgoing, PhoneNumber, ReceiptKind, SessionEvent, SessionId, Timestamp, WaMessageId,
+    ClientVersion, ConnectionId, Content, EndReason, EngineKind, Env, FailureCode, FoundAccount, Inbound, Jid,
+    MessageEvent, NumberFound, Outgoing, PhoneNumber, ReceiptKind, SessionEvent, SessionId, Timestamp, WaMessageId,
 };
-use waypost_engine::{
-    Engine, EventSink, FoundAccount, Link, LinkError, NotStored, NumberFound, PairingCode, SendFailure, SessionSpec,
-};
+use waypost_engine::{Engine, EventSink, Link, LinkError, NotStored, PairingCode, SendFailure, SessionSpec};
 
 /// What the network does with a message.
 #[derive(Clone)]
