@@ -48,7 +48,6 @@ pub use messages::{
     AcceptOutcome, DueMessages, Evidence, EvidenceOutcome, ExpiredMessage, ExpiryTimes, InboundOutcome, MessageFilter,
     MessageRef, NewIdempotency, NewInbound, NewOutbound, OutboxMessage, PacedClaim, PacedClaimed, StoredStatus,
 };
-pub use number_checks::NumberCheck;
 pub use pacing::{SessionSettings, Spent};
 pub use page::{Cursor, Page, PageRequest, REACH};
 pub use people::Person;
