@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use waypost_engine::LinkError;
-use waypost_store::StoreError;
+use waypost_store::{NoTurn, StoreError};
 
 /// What is wrong with a request, by the field as the client wrote it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,6 +67,12 @@ impl From<StoreError> for GatewayError {
             StoreError::Unavailable(_) => Self::DatabaseUnavailable(error.to_string()),
             error => Self::Internal(error.to_string()),
         }
+    }
+}
+
+impl From<NoTurn> for GatewayError {
+    fn from(too_many: NoTurn) -> Self {
+        Self::RateLimited(too_many.retry_after_secs)
     }
 }
 

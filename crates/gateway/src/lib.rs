@@ -119,8 +119,6 @@ pub(crate) struct Inner {
     pub(crate) auth: auth::Auth,
     /// The sessions that memory knows.
     pub(crate) sessions: live::Directory,
-    /// Whose turn it is to list.
-    pub(crate) turns: lists::Turns,
     /// Whether requests can be served.
     pub(crate) readiness: health::Readiness,
     /// Whether there is room for more.
@@ -191,7 +189,6 @@ impl Gateway {
             engines,
             auth,
             sessions: live::Directory::default(),
-            turns: lists::Turns::default(),
             readiness: health::Readiness::default(),
             disk: health::Disk::default(),
             lookups: numbers::Lookups::default(),

@@ -24,6 +24,7 @@ mod sandbox_mailbox;
 mod sessions;
 mod settings;
 mod sql;
+mod turns;
 mod url;
 mod writer;
 
@@ -55,6 +56,7 @@ pub use people::Person;
 pub use probe::ProbeError;
 pub use sandbox_mailbox::{SandboxMailboxChanges, SandboxOwed};
 pub use sessions::{NewSession, SessionChange};
+pub use turns::{NoTurn, Turn};
 pub use url::{DatabaseUrl, UrlError};
 
 /// How long a list waits for a reader.
@@ -108,6 +110,7 @@ struct Inner {
     auth: Sql<DatabaseConnection>,
     /// Half the readers: what lists may hold at a time.
     lists: Semaphore,
+    turns: turns::Turns,
     write: DatabaseConnection,
     writer: Writer,
     cipher: Cipher,
@@ -152,6 +155,7 @@ impl Store {
             read: Sql(connections.read),
             auth: Sql(connections.auth),
             lists,
+            turns: turns::Turns::default(),
             write: connections.write,
             writer,
             cipher,

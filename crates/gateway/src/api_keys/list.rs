@@ -8,7 +8,7 @@ use crate::{Gateway, GatewayError};
 impl Gateway {
     /// The tenant's keys that are not revoked, newest first.
     pub async fn list_api_keys(&self, tenant: TenantId, page: PageRequest) -> Result<Page<ApiKey>, GatewayError> {
-        let _turn = self.inner.turns.wait(tenant).await?;
+        let _turn = self.inner.store.turn_to_list(tenant).await?;
         Ok(self.inner.store.api_keys(tenant, page).await?)
     }
 }
