@@ -23,12 +23,6 @@ pub enum GatewayError {
     /// A field is wrong.
     #[error("validation failed")]
     Validation(FieldErrors),
-    /// The credential is missing, wrong, expired or revoked. The sentence is public.
-    #[error("{0}")]
-    Unauthorized(&'static str),
-    /// The credential is good, but the role or the scopes do not allow it. The sentence is public.
-    #[error("{0}")]
-    Forbidden(String),
     /// A plan's limit is reached. The sentence names the meter, its use and its limit.
     #[error("{0}")]
     LimitExceeded(String),
