@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use secrecy::SecretBox;
+use waypost_accounts::Accounts;
 use waypost_domain::Env;
 use waypost_engine::{Engine, sandbox::SandboxEngine};
 use waypost_engine_whatsapp::WhatsappEngine;
@@ -22,7 +23,9 @@ use crate::{
 pub struct Parts {
     /// The database, to close it at the end.
     pub store: Store,
-    /// The use cases, to start and stop the loops.
+    /// The use cases of accounts, to wait for those under way at the end.
+    pub accounts: Accounts,
+    /// The use cases of sessions and messages, to start and stop the loops.
     pub gateway: Gateway,
     /// The HTTP surface.
     pub router: Router,
@@ -45,9 +48,10 @@ pub async fn build(config: &Config, folder: &DataDir) -> anyhow::Result<Parts> {
     let (store, token_key) = opened.with_context(|| format!("cannot open {database}"))?;
     let engines = engines(config, &store, &env)?;
     let token_key = SecretBox::new(Box::new(*token_key));
-    let gateway = Gateway::new(store.clone(), engines, env, config.gateway.clone(), token_key);
-    let router = waypost_api::router(gateway.clone(), config.api.clone());
-    Ok(Parts { store, gateway, router, database })
+    let accounts = Accounts::new(store.clone(), env.clone(), config.accounts.clone(), token_key);
+    let gateway = Gateway::new(store.clone(), engines, env, config.gateway.clone());
+    let router = waypost_api::router(accounts.clone(), gateway.clone(), config.api.clone());
+    Ok(Parts { store, accounts, gateway, router, database })
 }
 
 fn engines(config: &Config, store: &Store, env: &Env) -> anyhow::Result<Vec<Arc<dyn Engine>>> {

@@ -61,7 +61,7 @@ async fn serve(config: &Config, started: Instant) -> anyhow::Result<()> {
     // Held to the end: it is the lock on the data folder.
     let folder = DataDir::open(&config.data_dir)?;
     let stop = stop_on_signal()?;
-    let Parts { store, gateway, router, database } = wire::build(config, &folder).await?;
+    let Parts { store, accounts, gateway, router, database } = wire::build(config, &folder).await?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}: choose another address with WAYPOST_LISTEN", config.listen))?;
@@ -88,7 +88,7 @@ async fn serve(config: &Config, started: Instant) -> anyhow::Result<()> {
     }
     tracing::info!("stopping: no more requests; the sessions disconnect");
     stop_loops.cancel();
-    loops.stopped().await;
+    tokio::join!(loops.stopped(), accounts.stopped());
     store.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -17,11 +17,12 @@ use std::{
 use axum::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use secrecy::SecretString;
+use waypost_accounts::{AccountsConfig, LoginLimits, RegistrationLimits, RegistrationOpen};
 use waypost_api::{ApiConfig, TrustedProxies};
 use waypost_domain::Pacing;
 use waypost_engine::sandbox::SandboxDelays;
 use waypost_engine_whatsapp::WhatsappConfig;
-use waypost_gateway::{CheckNumbers, GatewayConfig, LoginLimits, LookupLimits, RegistrationLimits, RegistrationOpen};
+use waypost_gateway::{CheckNumbers, GatewayConfig, LookupLimits};
 use waypost_store::DatabaseUrl;
 
 use layers::{ConfigError, Layers};
@@ -50,6 +51,8 @@ pub struct Config {
     pub master_key: KeySource,
     /// The key that signs access tokens.
     pub token_key: KeySource,
+    /// Who may come in.
+    pub accounts: AccountsConfig,
     /// What the gateway may be told.
     pub gateway: GatewayConfig,
     /// What the HTTP surface may be told.
@@ -106,7 +109,7 @@ impl Config {
             database_max_connections: count("database_max_connections", 1, 1_000)?,
             master_key: key_source(layers, "master_key", "master_key_file")?,
             token_key: key_source(layers, "token_key", "token_key_file")?,
-            gateway: GatewayConfig {
+            accounts: AccountsConfig {
                 registration_open: layers.get("registration_open", registration_open)?,
                 registration_limits: RegistrationLimits {
                     per_network: limit(layers, "registrations_per_hour")?,
@@ -119,13 +122,16 @@ impl Config {
                 refused_credentials_per_minute: limit(layers, "refused_credentials_per_minute")?,
                 access_token_life: layers.get("access_token_life", values::lasting)?,
                 refresh_token_life: layers.get("refresh_token_life", values::lasting)?,
+                operator_token: layers.get_set("operator_token", operator_token)?,
+                ..AccountsConfig::default()
+            },
+            gateway: GatewayConfig {
                 ack_timeout: layers.get("ack_timeout", values::lasting)?,
                 send_attempts: count("send_attempts", 1, 100)?,
                 message_expiry: Some(layers.get("message_expiry", values::duration)?).filter(|life| !life.is_zero()),
                 pacing: pacing(layers)?,
                 max_sessions_per_tenant: Some(count("max_sessions_per_tenant", 0, u32::MAX)?).filter(|most| *most > 0),
                 session_logins_per_second: count("logins_per_second", 1, 10_000)?,
-                operator_token: layers.get_set("operator_token", operator_token)?,
                 check_numbers: layers.get("check_numbers", |text| match text {
                     "asked" => Ok(CheckNumbers::Asked),
                     "always" => Ok(CheckNumbers::Always),
@@ -174,7 +180,7 @@ impl Config {
 impl Config {
     /// Whether everyone who reaches the port from another machine may register.
     pub fn lets_strangers_register(&self) -> bool {
-        self.gateway.registration_open == RegistrationOpen::Yes && !self.listen.ip().is_loopback()
+        self.accounts.registration_open == RegistrationOpen::Yes && !self.listen.ip().is_loopback()
     }
 }
 

@@ -50,16 +50,19 @@ fn without_any_setting_the_defaults_of_the_contract_hold() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
     assert_eq!(config.data_dir, PathBuf::from("./data"));
     assert!(config.database_url.is_none());
-    assert_eq!(config.gateway.access_token_life, GatewayConfig::default().access_token_life);
-    assert_eq!(config.gateway.refresh_token_life, GatewayConfig::default().refresh_token_life);
+    assert_eq!(config.accounts.access_token_life, AccountsConfig::default().access_token_life);
+    assert_eq!(config.accounts.refresh_token_life, AccountsConfig::default().refresh_token_life);
     assert_eq!(config.gateway.ack_timeout, GatewayConfig::default().ack_timeout);
     assert_eq!(config.gateway.send_attempts, GatewayConfig::default().send_attempts);
     assert_eq!(config.gateway.message_expiry, GatewayConfig::default().message_expiry);
     assert_eq!(config.gateway.max_sessions_per_tenant, None);
-    assert_eq!(config.gateway.registration_open, RegistrationOpen::First);
-    assert_eq!(config.gateway.registration_limits, RegistrationLimits::default());
-    assert_eq!(config.gateway.login_limits, LoginLimits::default());
-    assert_eq!(config.gateway.refused_credentials_per_minute, GatewayConfig::default().refused_credentials_per_minute);
+    assert_eq!(config.accounts.registration_open, RegistrationOpen::First);
+    assert_eq!(config.accounts.registration_limits, RegistrationLimits::default());
+    assert_eq!(config.accounts.login_limits, LoginLimits::default());
+    assert_eq!(
+        config.accounts.refused_credentials_per_minute,
+        AccountsConfig::default().refused_credentials_per_minute
+    );
     assert_eq!(config.gateway.pacing, waypost_domain::Pacing::GENTLE);
     assert_eq!(config.sandbox, SandboxDelays::default());
     assert_eq!(config.api.requests_per_minute, ApiConfig::default().requests_per_minute);
@@ -82,7 +85,7 @@ fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file(
     let config = written.config().unwrap();
     assert_eq!(config.listen.port(), 3);
     assert_eq!(config.gateway.send_attempts, 5);
-    assert_eq!(config.gateway.registration_open, RegistrationOpen::No);
+    assert_eq!(config.accounts.registration_open, RegistrationOpen::No);
     assert_eq!(written.layers().unwrap().value("listen").source, Source::Flag("listen".to_owned()));
 }
 
