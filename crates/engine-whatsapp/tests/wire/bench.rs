@@ -10,7 +10,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use wa_sim::{AccountHandle, Sim};
@@ -73,14 +72,9 @@ impl Bench {
         entries.into_iter().map(|entry| entry.value).collect()
     }
 
-    /// The database has no keys to give and takes none, until they are there again.
-    pub async fn keys_are_there(&self, there: bool) {
-        let path = self.folder.path().join("waypost.db");
-        let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-        let (from, to) = if there { ("away", "signal_keys") } else { ("signal_keys", "away") };
-        let sql = sqlx::AssertSqlSafe(format!("ALTER TABLE {from} RENAME TO {to}"));
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+    /// The database is away, until the process starts again.
+    pub async fn lose_the_database(&self) {
+        self.store.close().await;
     }
 
     /// The simulator ends in good order and starts again, on the same port.

@@ -169,10 +169,10 @@ async fn a_message_that_could_not_be_stored_comes_again_without_help_of_the_netw
 /// The client takes a key that cannot be read for a fault of the message, and would tell WhatsApp to forget it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_whose_keys_could_not_be_read_comes_again() {
-    let bench = Bench::with(Timings { look: Duration::from_millis(200), ..Timings::default() }).await;
+    let mut bench = Bench::with(Timings { look: Duration::from_millis(200), ..Timings::default() }).await;
     let alice = bench.linked(ALICE).await;
     let bob = bench.sim.account(BOB);
-    bench.keys_are_there(false).await;
+    bench.lose_the_database().await;
     let id = waypost_domain::WaMessageId::from(bob.send_text(ALICE, "keep me").await.unwrap());
     bench
         .sink
@@ -183,7 +183,10 @@ async fn a_message_whose_keys_could_not_be_read_comes_again() {
             })
         })
         .await;
-    bench.keys_are_there(true).await;
+    drop(alice.link);
+    bench.restart().await;
+    let link = bench.open(alice.id, ALICE).await;
+    link.connect().await.unwrap();
     bench.sink.received(alice.id, &id).await;
     until("the server has let go of it", || alice.account.queued(alice.device) == 0).await;
 }
