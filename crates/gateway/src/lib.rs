@@ -12,6 +12,7 @@ pub mod lists;
 mod live;
 pub mod loops;
 pub mod messages;
+mod metrics;
 mod numbers;
 mod operator;
 mod people;
@@ -31,6 +32,7 @@ pub use accounts::{
 pub use api_keys::{CreatedApiKey, NewApiKey};
 pub use auth::{Caller, Credential};
 pub use error::{FieldErrors, GatewayError};
+pub use metrics::METRICS_CONTENT_TYPE;
 pub use numbers::{CheckNumbers, CheckedNumber, LookupLimits};
 pub use operator::NOT_THE_OPERATOR;
 
@@ -129,6 +131,8 @@ pub(crate) struct Inner {
     pub(crate) lookups: numbers::Lookups,
     /// The way from the network's word to rows.
     pub(crate) recorder: loops::record::Recorder,
+    /// What `/metrics` shows.
+    pub(crate) metrics: metrics::Metrics,
     /// Rings when a scheduled message is due.
     pub(crate) due: loops::Alarm,
     /// Rings when a message may have expired.
@@ -184,6 +188,8 @@ impl Gateway {
         token_key: SecretBox<[u8; 32]>,
     ) -> Self {
         let auth = auth::Auth::new(&store, &env, &config, &token_key);
+        let recorder = loops::record::Recorder::default();
+        let metrics = metrics::Metrics::new(&store, &recorder);
         let inner = Inner {
             store,
             env,
@@ -195,7 +201,8 @@ impl Gateway {
             readiness: health::Readiness::default(),
             disk: health::Disk::default(),
             lookups: numbers::Lookups::default(),
-            recorder: loops::record::Recorder::default(),
+            recorder,
+            metrics,
             due: loops::Alarm::default(),
             expiry: loops::Alarm::default(),
             supervision: loops::supervise::Supervision::default(),

@@ -17,6 +17,7 @@ mod pacing;
 mod people;
 mod restart;
 mod sessions;
+mod spans;
 mod stopping;
 mod verdicts;
 mod world;

@@ -71,6 +71,10 @@ impl EventSink for Sink {
             states::wake(&self.inner, &self.session, &self.runtime);
             return;
         };
+        let _span = tracing::debug_span!(
+            "heard", tenant.id = %self.session.tenant_id, session.id = %self.session.id, messages = evidence.len(),
+        )
+        .entered();
         // An answer that is lost for want of room may not stop the clock that asks again.
         let receipt = matches!(event, EngineEvent::Receipt { .. });
         if !self.inner.recorder.post(&self.session, evidence, receipt) {
