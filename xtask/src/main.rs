@@ -7,6 +7,7 @@ mod carriers;
 mod generated;
 mod layers;
 mod proofs;
+mod rooms;
 mod sizes;
 mod sources;
 

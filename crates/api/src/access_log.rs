@@ -58,7 +58,7 @@ impl Asked {
     fn is_routine(&self) -> bool {
         let route = self.route();
         let documentation = ["/api/docs", "/api/v1/docs", "/api/openapi.json", "/api/v1/openapi.json"];
-        route.starts_with("/health/") || documentation.iter().any(|page| route.starts_with(page))
+        route.starts_with("/health/") || route == "/metrics" || documentation.iter().any(|page| route.starts_with(page))
     }
 }
 

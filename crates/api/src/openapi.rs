@@ -63,6 +63,7 @@ pub fn openapi() -> OpenApi {
         ("/api/external", router::session_routes(Access::Servers), Access::Servers),
         ("/api", router::operator_routes(), Access::Operator),
         ("", router::health_routes(), Access::Everyone),
+        ("", router::metrics_routes(), Access::Operator),
     ];
     let mut document = groups.into_iter().fold(empty(), |document, (prefix, routes, access)| {
         let mut group = routes.into_openapi();

@@ -59,12 +59,12 @@ fn routes(app: App) -> Router {
     let user = || middleware::from_fn_with_state(app.clone(), auth::require_user);
     let api_key = || middleware::from_fn_with_state(app.clone(), auth::require_api_key);
     let stranger = || middleware::from_fn_with_state(app.clone(), doors::limit);
-    let operator = middleware::from_fn_with_state(app.clone(), auth::require_operator);
+    let operator = || middleware::from_fn_with_state(app.clone(), auth::require_operator);
 
     let shared = |access| plain(message_routes(access)).merge(plain(session_routes(access)));
     let api = plain(open_routes())
         .route_layer(stranger())
-        .merge(plain(operator_routes()).route_layer(operator))
+        .merge(plain(operator_routes()).route_layer(operator()))
         .merge(plain(person_routes(Access::People)).merge(shared(Access::People)).route_layer(user()))
         .nest("/external", shared(Access::Servers).route_layer(api_key()));
     let api = if app.config.docs { api.merge(openapi::pages().route_layer(stranger())) } else { api };
@@ -73,6 +73,7 @@ fn routes(app: App) -> Router {
         .nest("/api", api.clone())
         .nest("/api/v1", api)
         .merge(plain(health_routes()))
+        .merge(plain(metrics_routes()).route_layer(operator()))
         .fallback(request::no_route)
         .layer(DefaultBodyLimit::max(app.config.json_body_limit))
         .layer(CatchPanicLayer::custom(request::panicked));
@@ -137,6 +138,11 @@ pub(crate) fn operator_routes() -> OpenApiRouter<App> {
 /// Routes for whoever watches the process.
 pub(crate) fn health_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(service::live::live)).routes(routes!(service::ready::ready))
+}
+
+/// What the process counts, for the operator alone.
+pub(crate) fn metrics_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(service::metrics::metrics))
 }
 
 fn plain(routes: OpenApiRouter<App>) -> Router<App> {

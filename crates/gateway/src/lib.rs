@@ -9,6 +9,7 @@ pub mod lists;
 mod live;
 pub mod loops;
 pub mod messages;
+mod metrics;
 mod numbers;
 mod people;
 pub mod sessions;
@@ -21,6 +22,7 @@ use waypost_engine::Engine;
 use waypost_store::Store;
 
 pub use error::{FieldErrors, GatewayError};
+pub use metrics::METRICS_CONTENT_TYPE;
 pub use numbers::{CheckNumbers, CheckedNumber, LookupLimits};
 
 /// What an operator can set.
@@ -90,6 +92,8 @@ pub(crate) struct Inner {
     pub(crate) lookups: numbers::Lookups,
     /// The way from the network's word to rows.
     pub(crate) recorder: loops::record::Recorder,
+    /// What `/metrics` shows.
+    pub(crate) metrics: metrics::Metrics,
     /// Rings when a scheduled message is due.
     pub(crate) due: loops::Alarm,
     /// Rings when a message may have expired.
@@ -135,6 +139,8 @@ impl Gateway {
     /// A gateway over a database and the networks it can reach. Called on the runtime. Nothing moves until
     /// [`Gateway::start`]: callers are served, messages are accepted and wait.
     pub fn new(store: Store, engines: Vec<Arc<dyn Engine>>, env: Env, config: GatewayConfig) -> Self {
+        let recorder = loops::record::Recorder::default();
+        let metrics = metrics::Metrics::new(&store, &recorder);
         let inner = Inner {
             store,
             env,
@@ -144,7 +150,8 @@ impl Gateway {
             readiness: health::Readiness::default(),
             disk: health::Disk::default(),
             lookups: numbers::Lookups::default(),
-            recorder: loops::record::Recorder::default(),
+            recorder,
+            metrics,
             due: loops::Alarm::default(),
             expiry: loops::Alarm::default(),
             supervision: loops::supervise::Supervision::default(),

@@ -14,6 +14,7 @@ pub mod files;
 mod hold;
 mod keys;
 mod messages;
+mod metrics;
 mod migrations;
 mod number_checks;
 mod pacing;
@@ -30,6 +31,7 @@ mod writer;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use prometheus_client::registry::Registry;
 use sea_orm::{DatabaseConnection, DbBackend};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -47,7 +49,8 @@ pub use hold::Loss;
 pub use keys::{KeyEntry, KeyKind, KeyStore};
 pub use messages::{
     AcceptOutcome, DueMessages, Evidence, EvidenceOutcome, ExpiredMessage, ExpiryTimes, InboundOutcome, MessageFilter,
-    MessageRef, NewIdempotency, NewInbound, NewOutbound, OutboxMessage, PacedClaim, PacedClaimed, StoredStatus,
+    MessageRef, NewIdempotency, NewInbound, NewOutbound, OldestQueued, OutboxMessage, PacedClaim, PacedClaimed,
+    StoredStatus,
 };
 pub use pacing::{SessionSettings, Spent};
 pub use page::{Cursor, Page, PageRequest, REACH};
@@ -190,6 +193,16 @@ impl Store {
                 })
             })
             .await
+    }
+
+    /// Registers what the store counts.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.writer().metrics().register(registry);
+    }
+
+    /// How many writes wait in the writer's queue.
+    pub fn waiting_writes(&self) -> usize {
+        self.writer().waiting()
     }
 
     /// Whether what is to be written waits for a place in the writer's queue.

@@ -18,6 +18,7 @@ mod receive;
 mod record;
 mod row;
 mod schedule;
+mod waiting;
 
 use waypost_domain::{
     Content, Direction, Failure, IdempotencyKey, Inbound, Jid, Message, MessageId, MessageStatus, Outgoing, SessionId,
@@ -33,6 +34,7 @@ pub use lanes::{PacedClaim, PacedClaimed};
 pub(crate) use receive::{InboundRows, receive};
 pub(crate) use record::record;
 pub use schedule::DueMessages;
+pub use waiting::OldestQueued;
 
 use crate::{Page, PageRequest, Store, StoreError, writer::Request};
 
@@ -192,6 +194,19 @@ pub struct MessageFilter {
 }
 
 impl Store {
+    /// How many messages are scheduled, queued and being sent, counting `limit` messages at most. Waits for a reader as
+    /// lists do.
+    pub async fn count_open_system(&self, limit: u32) -> Result<Vec<(MessageStatus, u64)>, StoreError> {
+        let _turn = self.list_turn().await?;
+        waiting::count(self.read(), limit).await
+    }
+
+    /// Since when the oldest queued messages are due. Waits for a reader as lists do.
+    pub async fn oldest_queued_system(&self) -> Result<OldestQueued, StoreError> {
+        let _turn = self.list_turn().await?;
+        waiting::oldest(self.read()).await
+    }
+
     /// Writes an outbound message, its timeline and, where it is queued, its event. Returns after the commit, which
     /// it shares with whatever else waits to be written. [`StoreError::Duplicate`] never happens for fresh ids.
     pub async fn accept_message(&self, message: NewOutbound) -> Result<(), StoreError> {

@@ -173,6 +173,18 @@ impl Store {
         self.read().all(sql, Vec::new()).await?.iter().map(read).collect()
     }
 
+    /// How many sessions there are, by their engine and their status. Reads every session; waits for a reader as lists do.
+    pub async fn count_sessions_system(&self) -> Result<Vec<(EngineKind, SessionStatus, u64)>, StoreError> {
+        let _turn = self.list_turn().await?;
+        let sql = "SELECT engine, status, COUNT(*) FROM sessions GROUP BY engine, status";
+        let rows = self.read().all(sql, Vec::new()).await?;
+        let count = |row: &Row| {
+            let (engine, status) = (row.name(TABLE, 0, EngineKind::parse)?, row.name(TABLE, 1, SessionStatus::parse)?);
+            Ok((engine, status, row.count(TABLE, 2)?))
+        };
+        rows.iter().map(count).collect()
+    }
+
     /// After a start no socket is alive: every `connecting`, `qr` and `connected` becomes `disconnected`, with its
     /// event. Returns how many did.
     pub async fn reset_session_states_system(&self, now: Timestamp) -> Result<u64, StoreError> {

@@ -33,11 +33,17 @@ use sea_orm::{
     TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument as _;
 use waypost_domain::Env;
 
 pub(crate) use request::{Pending, Request};
 
-use crate::{StoreError, claim::Holding, sql::Sql};
+use crate::{
+    StoreError,
+    claim::Holding,
+    metrics::{Metrics, Tally},
+    sql::Sql,
+};
 
 /// Requests that may wait; past it a caller waits for a place.
 const QUEUE: usize = 4096;
@@ -54,6 +60,8 @@ pub(crate) struct Tx {
     sql: Sql<DatabaseTransaction>,
     /// Time, ids and randomness.
     pub env: Env,
+    /// What is counted if it is committed.
+    pub tally: Tally,
 }
 
 impl std::ops::Deref for Tx {
@@ -70,6 +78,7 @@ pub(crate) struct Writer {
     queue: mpsc::Sender<Request>,
     /// When the task last committed.
     committed: watch::Receiver<Option<Instant>>,
+    metrics: Metrics,
 }
 
 impl Writer {
@@ -77,13 +86,25 @@ impl Writer {
     pub fn start(connection: DatabaseConnection, env: Env, holding: Holding) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
         let (commit, committed) = watch::channel(None);
-        tokio::spawn(Task { connection, env, holding, requests, commit }.run());
-        Self { queue, committed }
+        let metrics = Metrics::default();
+        let task = Task { connection, env, holding, requests, commit, metrics: metrics.clone() };
+        tokio::spawn(task.run());
+        Self { queue, committed, metrics }
     }
 
     /// Whether it committed something within so long.
     pub fn committed_within(&self, time: Duration) -> bool {
         self.committed.borrow().is_some_and(|at| at.elapsed() < time)
+    }
+
+    /// What the task counts.
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How many requests wait in the queue.
+    pub fn waiting(&self) -> usize {
+        QUEUE - self.queue.capacity()
     }
 
     /// Whether the queue has no place left.
@@ -131,6 +152,7 @@ struct Task {
     holding: Holding,
     requests: mpsc::Receiver<Request>,
     commit: watch::Sender<Option<Instant>>,
+    metrics: Metrics,
 }
 
 impl Task {
@@ -188,17 +210,24 @@ impl Task {
 
     /// One transaction. A panic in it is an error of the batch, not the end of the writer.
     async fn attempt(&self, batch: &mut [Request]) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        let requests = batch.len();
         let transaction = async {
             let tx = self.begin().await?;
             batch::apply(&tx, batch).await?;
-            Ok(tx.sql.0.commit().await?)
-        };
+            tx.sql.0.commit().await?;
+            self.metrics.committed(tx.tally, requests, begun.elapsed());
+            Ok(())
+        }
+        .instrument(tracing::debug_span!("commit", requests));
         let result = AssertUnwindSafe(transaction)
             .catch_unwind()
             .await
             .unwrap_or_else(|_| Err(StoreError::Other("a change of the database panicked".to_owned())));
         if result.is_ok() {
             self.commit.send_replace(Some(Instant::now()));
+        } else {
+            self.metrics.failed();
         }
         if matches!(result, Err(StoreError::Unavailable(_) | StoreError::Other(_))) {
             self.renew().await;
@@ -230,6 +259,6 @@ impl Task {
         if tx.get_database_backend() == DbBackend::Postgres {
             tx.execute_unprepared(ADVISORY_LOCK).await?;
         }
-        Ok(Tx { sql: Sql(tx), env: self.env.clone() })
+        Ok(Tx { sql: Sql(tx), env: self.env.clone(), tally: Tally::default() })
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod document;
 pub mod live;
+pub mod metrics;
 pub mod ready;
 pub mod version;
 

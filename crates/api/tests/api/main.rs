@@ -11,6 +11,7 @@ mod floods;
 mod ground_rules;
 mod life;
 mod messages;
+mod metrics;
 mod numbers;
 mod once;
 mod operator;

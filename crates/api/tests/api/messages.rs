@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Account, Api, string};
 
-async fn connected(api: &Api) -> Account {
+pub async fn connected(api: &Api) -> Account {
     let account = api.account().await;
     let path = format!("/api/v1/whatsapp/{}", account.session);
     api.post(&format!("{path}/connect"), account.person(), json!({})).await.data(StatusCode::OK);

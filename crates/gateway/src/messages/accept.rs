@@ -11,6 +11,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use tracing::{
+    Span,
+    field::{Empty, display},
+};
 use waypost_domain::{
     Content, Failure, FailureCode, IdempotencyKey, MessageId, MessageStatus, Recipient, SessionId, SessionStatus,
     TenantId, Timestamp,
@@ -71,6 +75,11 @@ pub struct Accepted {
 impl Gateway {
     /// Accepts a message. Returns after its row is committed; sending it is the dispatcher's. A session that is not
     /// connected, logged out even, takes messages: they wait until it is.
+    #[tracing::instrument(
+        level = "debug",
+        skip_all,
+        fields(tenant.id = %tenant, session.id = %message.session_id, message.id = Empty)
+    )]
     pub async fn accept_message(&self, tenant: TenantId, message: SendMessage) -> Result<Accepted, GatewayError> {
         let inner = &self.inner;
         if let Some(once) = &message.idempotency {
@@ -91,6 +100,7 @@ impl Gateway {
         let _wake = Wake { inner, session: &session, times };
         let to = message.to.echo();
         let accepted = Accepted { id: inner.env.new_id(), status: times.status(now), to, replayed: false };
+        Span::current().record("message.id", display(accepted.id));
         let outbound = NewOutbound {
             id: accepted.id,
             tenant_id: tenant,

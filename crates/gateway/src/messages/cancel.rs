@@ -10,6 +10,7 @@ use crate::{Gateway, GatewayError};
 
 impl Gateway {
     /// Takes a message back that is scheduled or queued, and gives it as it is then.
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant.id = %tenant, message.id = %message))]
     pub async fn cancel_message(&self, tenant: TenantId, message: MessageId) -> Result<Message, GatewayError> {
         let found = self.get_message(tenant, message).await?;
         let evidence = Evidence {

@@ -8,6 +8,7 @@ use crate::{Gateway, GatewayError};
 impl Gateway {
     /// Says of each number whether it has an account, in the order of the numbers. What is not remembered is asked
     /// through the session, which must be connected then.
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant.id = %tenant, session.id = %session))]
     pub async fn check_numbers(
         &self,
         tenant: TenantId,

@@ -20,6 +20,7 @@ impl Gateway {
     /// Starts linking or reconnecting. Answers with the state at once where the session is linked, else as soon as a QR
     /// code is there, after 10 s at most. Connecting a session that is connected or on its way changes nothing;
     /// `Conflict` while the account is restricted.
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant.id = %tenant, session.id = %session))]
     pub async fn connect_session(&self, tenant: TenantId, session: SessionId) -> Result<SessionView, GatewayError> {
         let session = self.inner.session(tenant, session).await?;
         self.inner.connect_undisturbed(&session).await?;

@@ -8,6 +8,7 @@ use crate::{Gateway, GatewayError};
 
 impl Gateway {
     /// Creates a session, disconnected. `LimitExceeded` where the tenant has as many as it may.
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant.id = %tenant))]
     pub async fn create_session(
         &self,
         tenant: TenantId,

@@ -9,6 +9,7 @@ use crate::{Gateway, GatewayError, Inner, live::LiveSession};
 impl Gateway {
     /// Logs out as far as the network can be reached, then deletes. What waits fails with `SESSION_GONE` in the same
     /// commit; the session's messages stay readable.
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant.id = %tenant, session.id = %session))]
     pub async fn delete_session(&self, tenant: TenantId, session: SessionId) -> Result<(), GatewayError> {
         let session = self.inner.session(tenant, session).await?;
         let inner = self.inner.clone();

@@ -13,6 +13,7 @@ const CLOSE: Duration = Duration::from_secs(10);
 
 impl Gateway {
     /// Closes the connection and keeps the link. What waits stays queued; the session does not come back by itself.
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant.id = %tenant, session.id = %session))]
     pub async fn disconnect_session(&self, tenant: TenantId, session: SessionId) -> Result<SessionView, GatewayError> {
         let session = self.inner.session(tenant, session).await?;
         let (inner, step) = (self.inner.clone(), session.clone());

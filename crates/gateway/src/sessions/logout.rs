@@ -14,6 +14,7 @@ const UNLINK: Duration = Duration::from_secs(10);
 impl Gateway {
     /// Unlinks the device and forgets its credentials. What waits fails with `SESSION_GONE`: it was meant for the
     /// account that is gone. What is accepted later waits for the next account.
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant.id = %tenant, session.id = %session))]
     pub async fn logout_session(&self, tenant: TenantId, session: SessionId) -> Result<SessionView, GatewayError> {
         let session = self.inner.session(tenant, session).await?;
         let (inner, step) = (self.inner.clone(), session.clone());

@@ -10,6 +10,7 @@ use crate::{Gateway, GatewayError};
 impl Gateway {
     /// A code to type into the phone with this number instead of scanning a QR code. Connects first where needed.
     /// `Conflict` where the session is linked already.
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant.id = %tenant, session.id = %session))]
     pub async fn session_pairing_code(
         &self,
         tenant: TenantId,

@@ -58,6 +58,7 @@ impl PacingUpdate {
 
 impl Gateway {
     /// Changes a session's settings. They hold at once: also for messages that wait.
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant.id = %tenant, session.id = %session))]
     pub async fn update_session(
         &self,
         tenant: TenantId,

@@ -16,6 +16,7 @@ mod pacing;
 mod people;
 mod restart;
 mod sessions;
+mod spans;
 mod stopping;
 mod verdicts;
 mod world;

@@ -1,7 +1,7 @@
 //! Accepting: an outbound message becomes a row, `queued` or `scheduled`.
 
 use sea_orm::Value;
-use waypost_domain::{Direction, EventId, EventType, TimelineEntry};
+use waypost_domain::{Direction, EventId, EventType, MessageStatus, TimelineEntry};
 
 use super::{AcceptOutcome, NewIdempotency, NewOutbound, event_data::MessageData, idempotency, idempotency::KeyRow};
 use crate::{
@@ -16,6 +16,7 @@ const COLUMNS: usize = 16;
 /// The rows of an accepted message, made ready by the caller so that the writer only copies them.
 #[derive(Debug)]
 pub(crate) struct AcceptRows {
+    status: MessageStatus,
     message: [Value; COLUMNS],
     /// Tells that it is queued, where it is.
     event: Option<NewEvent>,
@@ -73,7 +74,7 @@ impl AcceptRows {
             at.as_millis().into(),
             sql::json(&step).into(),
         ];
-        Self { message, event, key }
+        Self { status, message, event, key }
     }
 }
 
@@ -93,6 +94,7 @@ pub(crate) async fn accept(tx: &Tx, mut requests: Vec<&mut PendingAccept>) -> Re
     let events: Vec<NewEvent> = requests.iter().filter_map(|request| request.input.event.clone()).collect();
     events::append(tx, &events).await?;
     for request in requests {
+        tx.tally.accepted(request.input.status);
         request.outcome = Some(AcceptOutcome::Accepted);
     }
     Ok(())

@@ -106,6 +106,11 @@ impl Movement {
     /// Applies one change to the message at `index`.
     pub fn advance(&mut self, index: usize, change: &StatusChange, at: Timestamp, tx: &Tx) -> EvidenceOutcome {
         let message = &mut self.messages[index];
+        let span = tracing::debug_span!(
+            "record", tenant.id = %message.tenant_id, session.id = %message.session_id, message.id = %message.id,
+            status = tracing::field::Empty,
+        )
+        .entered();
         let Some(progress) = message.progress.advance(change) else {
             return EvidenceOutcome::Unchanged(message.progress.status);
         };
@@ -114,6 +119,8 @@ impl Movement {
         message.steps.push_str(&step_line(&step));
         message.progress = progress;
         let status = message.progress.status;
+        span.record("status", status.as_str());
+        tx.tally.reached(status, message.progress.failure.as_ref().map(|failure| failure.code), 1);
         if let Some(kind) = EventType::for_message(status) {
             let event = message.event(kind, at, tx);
             self.events.push(event);

@@ -55,6 +55,7 @@ async fn claim_one(tx: &Tx, claim: &Claim) -> Result<Vec<OutboxMessage>, StoreEr
     ];
     values.extend(claim.busy.iter().map(|chat| chat.as_str().into()));
     let rows = tx.all(claim_sql(claim.busy.len()), values).await?;
+    tx.tally.reached(MessageStatus::Sending, None, rows.len());
     let mut messages = rows.iter().map(outbox_message).collect::<Result<Vec<_>, _>>()?;
     // Neither database promises an order for RETURNING.
     messages.sort_unstable_by_key(|message| message.seq);

@@ -307,6 +307,7 @@ async fn take(tx: &Tx, wanted: &PacedClaim, seqs: &[i64]) -> Result<Vec<OutboxMe
             messages.push(claim::outbox_message(&row)?);
         }
     }
+    tx.tally.reached(MessageStatus::Sending, None, messages.len());
     messages.sort_unstable_by_key(|message| message.seq);
     Ok(messages)
 }

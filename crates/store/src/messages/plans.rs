@@ -2,7 +2,7 @@
 
 use waypost_domain::{Direction, Env, JidServer, MessageStatus, TenantId, Timestamp};
 
-use super::{MessageFilter, advance, claim, expiry, lanes, list, record, schedule};
+use super::{MessageFilter, advance, claim, expiry, lanes, list, record, schedule, waiting};
 use crate::{MasterKey, PageRequest, Store, StoreConfig, people};
 
 async fn store(folder: &tempfile::TempDir) -> Store {
@@ -130,6 +130,8 @@ async fn every_statement_of_the_hot_path_goes_by_an_index() {
         (lanes::leave_lane_sql(8), "messages_of_strangers (session_id=? AND remote_jid=?)"),
         (lanes::leave_lanes_sql().to_owned(), "messages_of_strangers (session_id=?"),
         (lanes::any_stranger_sql().to_owned(), "messages_of_strangers (session_id=?"),
+        (waiting::count_sql(), "SCAN messages USING COVERING INDEX messages_open"),
+        (waiting::oldest_sql(), "SEARCH m USING INDEX messages_open (session_id=? AND status=? AND lane=?)"),
         (list::queued_sql(), "SCAN messages USING COVERING INDEX messages_open"),
     ] {
         let plan = plan(&store, &sql).await;

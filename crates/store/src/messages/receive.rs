@@ -125,6 +125,7 @@ pub(crate) async fn receive(
     }
     let news: Vec<NewEvent> = rows.iter().filter(|row| stored.contains(&row.id)).map(|row| row.event.clone()).collect();
     events::append(tx, &news).await?;
+    tx.tally.reached(MessageStatus::Received, None, stored.len());
     for request in requests {
         let outcome = |row: &InboundRows| {
             if stored.contains(&row.id) { InboundOutcome::Stored } else { InboundOutcome::Repeat }

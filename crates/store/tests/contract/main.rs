@@ -25,4 +25,5 @@ mod sandbox_mailbox;
 mod schedule;
 mod sessions;
 mod settings;
+mod waiting;
 mod writer;

@@ -46,6 +46,11 @@ pub(super) enum Allowance {
 pub(super) type Sent = (Option<Lane>, Outcome);
 
 /// Hands over a message that may go. `lane` is `None` where the session is not paced.
+#[tracing::instrument(
+    level = "debug",
+    skip_all,
+    fields(tenant.id = %session.tenant_id, session.id = %session.id, message.id = %item.message.id)
+)]
 pub(super) async fn hand_over(
     inner: &Inner,
     session: &Arc<LiveSession>,

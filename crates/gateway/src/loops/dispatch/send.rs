@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
 use waypost_domain::{Env, Failure, FailureCode, StatusChange};
 use waypost_engine::SendFailure;
 use waypost_store::{Evidence, MessageRef};
@@ -37,7 +38,11 @@ pub(super) async fn send(
     connection: &Connection,
     mut item: Item,
 ) -> Outcome {
-    let failure = match timeout(SEND_TIME, connection.link.send(connection.id, &item.message.outgoing)).await {
+    let span = tracing::debug_span!(
+        "send", tenant.id = %session.tenant_id, session.id = %session.id, message.id = %item.message.id,
+    );
+    let call = connection.link.send(connection.id, &item.message.outgoing).instrument(span);
+    let failure = match timeout(SEND_TIME, call).await {
         Ok(Ok(())) => return Outcome::Sent(item),
         Ok(Err(failure)) => failure,
         Err(_) => {

@@ -19,14 +19,12 @@ mod sink;
 mod states;
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 pub(crate) use ledger::Ledger;
+use prometheus_client::metrics::counter::Counter;
 pub(crate) use sink::Sink;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -64,13 +62,13 @@ enum Record {
 pub(crate) struct Recorder {
     queue: mpsc::Sender<Record>,
     waiting: Mutex<Option<mpsc::Receiver<Record>>>,
-    dropped: AtomicU64,
+    dropped: Counter,
 }
 
 impl Default for Recorder {
     fn default() -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        Self { queue, waiting: Mutex::new(Some(waiting)), dropped: AtomicU64::new(0) }
+        Self { queue, waiting: Mutex::new(Some(waiting)), dropped: Counter::default() }
     }
 }
 
@@ -88,7 +86,7 @@ impl Recorder {
         if receipt {
             session.receipts.settle();
         }
-        let before = self.dropped.fetch_add(count, Ordering::Relaxed);
+        let before = self.dropped.inc_by(count);
         let dropped = before + count;
         // Said at the first loss and at every doubling, so that a flood of losses is not a flood of lines.
         if before.checked_ilog2() != dropped.checked_ilog2() {
@@ -123,7 +121,17 @@ impl Recorder {
 
     /// How many pieces of evidence were dropped since the start.
     pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.dropped.get()
+    }
+
+    /// What counts them.
+    pub(crate) const fn dropped_counter(&self) -> &Counter {
+        &self.dropped
+    }
+
+    /// How many entries wait to be written.
+    pub(crate) fn waiting(&self) -> usize {
+        QUEUE - self.queue.capacity()
     }
 
     /// The recorder's loop. Ends when `closing` is cancelled and all that waits is written. Runs once.

@@ -67,6 +67,10 @@ impl EventSink for Sink {
     fn message_event(&self, session: SessionId, event: MessageEvent) {
         debug_assert_eq!(session, self.session.id, "a link posts for its own session");
         let evidence = evidence::evidence(self.session.id, &event, &self.inner.env);
+        let _span = tracing::debug_span!(
+            "heard", tenant.id = %self.session.tenant_id, session.id = %self.session.id, messages = evidence.len(),
+        )
+        .entered();
         // An answer that is lost for want of room may not stop the clock that asks again.
         let receipt = matches!(event, MessageEvent::Receipt { .. });
         if !self.inner.recorder.post(&self.session, evidence, receipt) {
