@@ -6,7 +6,7 @@ use std::io::Write;
 use crate::{
     cli::Given,
     config::{
-        Config,
+        Settings,
         layers::{Layers, Source, Value},
         settings::{SETTINGS, Setting},
     },
@@ -19,7 +19,7 @@ pub fn run(given: &Given, out: impl Write) -> anyhow::Result<()> {
     for warning in &layers.warnings {
         eprintln!("warning: {warning}");
     }
-    Config::from_layers(&layers)?;
+    Settings::read(&layers)?;
     Ok(())
 }
 
@@ -29,21 +29,25 @@ fn show(layers: &Layers, mut out: impl Write) -> std::io::Result<()> {
         "# The configuration of waypost {}. A flag wins over the environment, the environment over this file.",
         env!("CARGO_PKG_VERSION")
     )?;
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         writeln!(out, "\n# {}.", setting.meaning)?;
-        writeln!(out, "# {}, --{} {}", setting.env_names(), setting.flag(), setting.value)?;
-        writeln!(out, "{}", line(setting, layers.value(setting.key)))?;
+        if !setting.tables {
+            writeln!(out, "# {}, --{} {}", setting.env_names(), setting.flag(), setting.value)?;
+        }
+        writeln!(out, "{}", line(setting, layers))?;
     }
     Ok(())
 }
 
-fn line(setting: &Setting, Value { text, source }: &Value) -> String {
-    let is_bare = matches!(setting.value, "NUMBER" | "BOOLEAN");
-    let written = match text.as_str() {
-        _ if setting.secret && !text.is_empty() => "\"…\"".to_owned(),
-        bare if is_bare => bare.to_owned(),
-        // JSON's strings are TOML's basic strings.
-        quoted => serde_json::Value::from(quoted).to_string(),
+fn line(setting: &Setting, layers: &Layers) -> String {
+    let Some(Value { value, source }) = layers.value(&setting.key) else { return String::new() };
+    let is_bare = matches!(setting.value.as_str(), "NUMBER" | "BOOLEAN");
+    let written = match value.as_str() {
+        Some("") if setting.tables => "[]".to_owned(),
+        None if setting.secret => "\"…\"".to_owned(),
+        Some(text) if setting.secret && !text.is_empty() => "\"…\"".to_owned(),
+        Some(bare) if is_bare => bare.to_owned(),
+        _ => value.to_string(),
     };
     let line = format!("{} = {written}", setting.key);
     match source {
@@ -70,7 +74,7 @@ mod tests {
     #[test]
     fn every_setting_is_shown_with_its_three_names_and_its_default() {
         let page = shown(&[]);
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter() {
             assert!(page.contains(&setting.env_name()), "{}", setting.key);
             assert!(page.contains(&format!("--{} ", setting.flag())), "{}", setting.key);
             assert!(page.contains(&format!("\n# {} = ", setting.key)), "{}", setting.key);
