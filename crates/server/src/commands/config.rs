@@ -15,7 +15,7 @@ use crate::{
 /// Shows the configuration of this process, and fails where it is wrong.
 pub fn run(given: &Given, out: impl Write) -> anyhow::Result<()> {
     let layers = super::layers(given)?;
-    show(&layers, out)?;
+    show(&SETTINGS, &layers, out)?;
     for warning in &layers.warnings {
         eprintln!("warning: {warning}");
     }
@@ -23,13 +23,13 @@ pub fn run(given: &Given, out: impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show(layers: &Layers, mut out: impl Write) -> std::io::Result<()> {
+fn show(settings: &[Setting], layers: &Layers, mut out: impl Write) -> std::io::Result<()> {
     writeln!(
         out,
         "# The configuration of waypost {}. A flag wins over the environment, the environment over this file.",
         env!("CARGO_PKG_VERSION")
     )?;
-    for setting in SETTINGS.iter() {
+    for setting in settings {
         writeln!(out, "\n# {}.", setting.meaning)?;
         if !setting.tables {
             writeln!(out, "# {}, --{} {}", setting.env_names(), setting.flag(), setting.value)?;
@@ -62,12 +62,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::config::settings::described;
 
     fn shown(environment: &[(&str, &str)]) -> String {
         let environment = environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         let layers = Layers::read(None, &environment, &BTreeMap::new()).unwrap();
         let mut page = Vec::new();
-        show(&layers, &mut page).unwrap();
+        show(&SETTINGS, &layers, &mut page).unwrap();
         String::from_utf8(page).unwrap()
     }
 
@@ -98,5 +99,30 @@ mod tests {
         assert_eq!(table.len(), 2);
         assert_eq!(table["send_attempts"].as_integer(), Some(7));
         assert_eq!(table["data_dir"].as_str(), Some("/srv/\"way\\post\""));
+    }
+
+    #[derive(Debug, clap::Args)]
+    struct Plans {
+        /// What tenants may have.
+        #[arg(long, hide = true, value_name = "TABLES", value_parser = clap::value_parser!(String))]
+        plans: Vec<toml::Value>,
+    }
+
+    #[test]
+    fn tables_are_shown_as_the_file_takes_them() {
+        let shown = |toml: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("waypost.toml");
+            std::fs::write(&path, toml).unwrap();
+            let plans = described::<Plans>();
+            let layers = Layers::of(&plans, Some(&path), &BTreeMap::new(), &BTreeMap::new()).unwrap();
+            let mut page = Vec::new();
+            show(&plans, &layers, &mut page).unwrap();
+            String::from_utf8(page).unwrap()
+        };
+        assert!(shown("").ends_with("\n# What tenants may have.\n# plans = []\n"));
+        let written = "[[plans]]\nname = \"free\"\n[plans.limits]\nmessages = 100";
+        let page = shown(written);
+        assert_eq!(page.parse::<toml::Table>().unwrap(), written.parse().unwrap(), "{page}");
     }
 }

@@ -146,7 +146,7 @@ impl Layers {
     }
 
     /// The same for these settings.
-    pub(super) fn of(
+    pub fn of(
         settings: &[Setting],
         file: Option<&Path>,
         environment: &BTreeMap<String, String>,
