@@ -25,7 +25,7 @@ struct Room {
 }
 
 /// The dependency table of ARCHITECTURE.md.
-const ROOMS: [Room; 11] = [
+const ROOMS: [Room; 12] = [
     Room { name: "waypost-domain", folder: "crates/domain", ours: &[], ours_in_tests: &[] },
     Room { name: "waypost-store", folder: "crates/store", ours: &["waypost-domain"], ours_in_tests: &[] },
     Room { name: "waypost-engine", folder: "crates/engine", ours: &["waypost-domain"], ours_in_tests: &[] },
@@ -37,6 +37,12 @@ const ROOMS: [Room; 11] = [
         ours_in_tests: &["wa-sim"],
     },
     Room {
+        name: "waypost-accounts",
+        folder: "crates/accounts",
+        ours: &["waypost-domain", "waypost-store"],
+        ours_in_tests: &[],
+    },
+    Room {
         name: "waypost-gateway",
         folder: "crates/gateway",
         ours: &["waypost-domain", "waypost-store", "waypost-engine"],
@@ -45,8 +51,8 @@ const ROOMS: [Room; 11] = [
     Room {
         name: "waypost-api",
         folder: "crates/api",
-        ours: &["waypost-domain", "waypost-gateway"],
-        // Its tests put a real gateway under the router, and a gateway is built from these.
+        ours: &["waypost-domain", "waypost-accounts", "waypost-gateway"],
+        // Its tests put real use cases under the router, which are built from these.
         ours_in_tests: &["waypost-store", "waypost-engine"],
     },
     Room {
@@ -57,6 +63,7 @@ const ROOMS: [Room; 11] = [
             "waypost-store",
             "waypost-engine",
             "waypost-engine-whatsapp",
+            "waypost-accounts",
             "waypost-gateway",
             "waypost-api",
         ],
@@ -254,6 +261,8 @@ mod tests {
             ["waypost-gateway may not depend on waypost-api"]
         );
         assert_eq!(findings_for("waypost-engine", "waypost-store", Some("build")).len(), 1);
+        assert_eq!(findings_for("waypost-gateway", "waypost-accounts", None).len(), 1);
+        assert_eq!(findings_for("waypost-accounts", "waypost-gateway", Some("dev")).len(), 1);
         assert_eq!(findings_for("waypost-gateway", "whatsapp-rust", Some("dev")).len(), 1);
         assert_eq!(findings_for("waypost-domain", "tokio", None).len(), 1);
     }

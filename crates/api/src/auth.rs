@@ -11,8 +11,8 @@ use axum::{
 };
 use tracing::Span;
 use uuid::Uuid;
+use waypost_accounts::{Caller, Credential, NOT_THE_OPERATOR};
 use waypost_domain::{RefreshFamilyId, Role, Scope, TenantId, UserId};
-use waypost_gateway::{Caller, Credential, NOT_THE_OPERATOR};
 
 use crate::{App, error::ApiError, input::ClientAddress};
 
@@ -50,7 +50,7 @@ pub async fn require_user(
     next: Next,
 ) -> Response {
     let caller = match bearer_token(request.headers()) {
-        Ok(token) => app.gateway.caller_by_access_token(token, client).await.map_err(ApiError::from),
+        Ok(token) => app.accounts.caller_by_access_token(token, client).await.map_err(ApiError::from),
         Err(error) => Err(error),
     };
     enter(&app, caller, request, next).await
@@ -64,7 +64,7 @@ pub async fn require_api_key(
     next: Next,
 ) -> Response {
     let caller = match api_key(request.headers()) {
-        Ok(key) => app.gateway.caller_by_api_key(key, client).await.map_err(ApiError::from),
+        Ok(key) => app.accounts.caller_by_api_key(key, client).await.map_err(ApiError::from),
         Err(error) => Err(error),
     };
     enter(&app, caller, request, next).await
@@ -78,7 +78,7 @@ pub async fn require_operator(
     next: Next,
 ) -> Response {
     let allowed = match bearer_token(request.headers()) {
-        Ok(token) => app.gateway.admit_operator(token, client).map_err(ApiError::from),
+        Ok(token) => app.accounts.admit_operator(token, client).map_err(ApiError::from),
         Err(_) => Err(ApiError::Unauthorized(NOT_THE_OPERATOR)),
     };
     match allowed {

@@ -11,8 +11,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use waypost_accounts::limits::{Allowance, Limiter, Network, network_of, seconds};
 use waypost_domain::Timestamp;
-use waypost_gateway::limits::{Allowance, Limiter, Network, network_of, seconds};
 
 use crate::{App, config::ApiConfig, error::ApiError, input::ClientAddress};
 

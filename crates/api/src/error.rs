@@ -13,6 +13,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use waypost_accounts::AccountsError;
 use waypost_gateway::{FieldErrors, GatewayError};
 
 /// What a failed request is answered with. The table of [`ApiError::parts`] says how.
@@ -160,12 +161,27 @@ impl IntoResponse for ApiError {
     }
 }
 
+impl From<AccountsError> for ApiError {
+    fn from(error: AccountsError) -> Self {
+        match error {
+            AccountsError::Unauthorized(sentence) => Self::Unauthorized(sentence),
+            AccountsError::RegistrationClosed => Self::Forbidden("Registration is closed on this installation".into()),
+            AccountsError::EmailInUse => {
+                Self::Conflict("The e-mail is in use. Log in, or register with another one".into())
+            }
+            AccountsError::ExpiryInThePast => Self::field("expiresAt", "Must be in the future"),
+            AccountsError::NoSuchApiKey => Self::NotFound("API key"),
+            AccountsError::RateLimited(seconds) => Self::RateLimited(seconds),
+            AccountsError::DatabaseUnavailable(cause) => Self::NotReady(cause),
+            AccountsError::Internal(cause) => Self::Internal(cause),
+        }
+    }
+}
+
 impl From<GatewayError> for ApiError {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::Validation(FieldErrors(fields)) => Self::Validation(fields),
-            GatewayError::Unauthorized(sentence) => Self::Unauthorized(sentence),
-            GatewayError::Forbidden(sentence) => Self::Forbidden(sentence),
             GatewayError::LimitExceeded(sentence) => Self::LimitExceeded(sentence),
             GatewayError::NotFound(what) => Self::NotFound(what),
             GatewayError::Conflict(sentence) => Self::Conflict(sentence),

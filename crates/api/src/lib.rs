@@ -1,8 +1,8 @@
 //! Waypost's HTTP surface: routes, authentication, envelopes, the error table, OpenAPI.
 //!
 //! [`router`] is all that a server needs. A request goes: id and span ([`request`](crate::request)) → the limits for
-//! strangers (`doors`), or credential and rate limit (`auth`) → typed input (`input`) → a use case of [`waypost_gateway`] → envelope. `router.rs` lists every
-//! route; every endpoint is one file under `v1/`.
+//! strangers (`doors`), or credential and rate limit (`auth`) → typed input (`input`) → a use case of [`waypost_accounts`]
+//! or [`waypost_gateway`] → envelope. `router.rs` lists every route; every endpoint is one file under `v1/`.
 
 mod access_log;
 mod auth;
@@ -23,6 +23,7 @@ mod v1;
 use std::sync::{Arc, Once};
 
 use budget::Budget;
+use waypost_accounts::Accounts;
 use waypost_gateway::Gateway;
 
 pub use config::ApiConfig;
@@ -34,6 +35,7 @@ pub use router::router;
 /// What handlers share.
 #[derive(Clone)]
 pub(crate) struct App {
+    accounts: Accounts,
     gateway: Gateway,
     config: Arc<ApiConfig>,
     limiter: Option<Arc<rate_limit::Limiter>>,
@@ -47,11 +49,12 @@ pub(crate) struct App {
 }
 
 impl App {
-    fn new(gateway: Gateway, config: ApiConfig) -> Self {
+    fn new(accounts: Accounts, gateway: Gateway, config: ApiConfig) -> Self {
         let limiter = config.requests_per_minute.map(|limit| Arc::new(rate_limit::Limiter::new(limit)));
         let doors = Arc::new(doors::Doors::new(&config));
         let bytes = config.max_body_bytes_in_flight;
         Self {
+            accounts,
             gateway,
             config: Arc::new(config),
             limiter,

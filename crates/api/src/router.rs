@@ -16,6 +16,7 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
+use waypost_accounts::Accounts;
 use waypost_gateway::Gateway;
 
 use crate::{
@@ -48,9 +49,9 @@ macro_rules! gated {
 }
 
 /// The whole HTTP surface.
-pub fn router(gateway: Gateway, config: ApiConfig) -> Router {
+pub fn router(accounts: Accounts, gateway: Gateway, config: ApiConfig) -> Router {
     // Layers of a router run once it has found the route: what is to change the path stands in front of it.
-    let routes = ServiceBuilder::new().map_request(path::normal).service(routes(App::new(gateway, config)));
+    let routes = ServiceBuilder::new().map_request(path::normal).service(routes(App::new(accounts, gateway, config)));
     Router::new().fallback_service(routes)
 }
 
@@ -164,6 +165,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use secrecy::SecretBox;
+    use waypost_accounts::AccountsConfig;
     use waypost_domain::Env;
     use waypost_gateway::GatewayConfig;
     use waypost_store::{MasterKey, Store, StoreConfig};
@@ -178,8 +180,9 @@ mod tests {
         };
         let store = Store::open(&config, Env::system()).await.unwrap();
         let key = SecretBox::new(Box::new([9; 32]));
-        let gateway = Gateway::new(store, Vec::new(), Env::system(), GatewayConfig::default(), key);
-        App::new(gateway, ApiConfig::default())
+        let accounts = Accounts::new(store.clone(), Env::system(), AccountsConfig::default(), key);
+        let gateway = Gateway::new(store, Vec::new(), Env::system(), GatewayConfig::default());
+        App::new(accounts, gateway, ApiConfig::default())
     }
 
     /// The paths that a router knows. axum gives no list of them but in its debug form.

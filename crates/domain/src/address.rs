@@ -133,6 +133,14 @@ impl Recipient {
             Self::Jid(jid) => jid.clone(),
         }
     }
+
+    /// The phone number, if it is one or the address of one.
+    pub fn phone_number(&self) -> Option<PhoneNumber> {
+        match self {
+            Self::Phone(number) => Some(number.clone()),
+            Self::Jid(jid) => jid.phone_number(),
+        }
+    }
 }
 
 impl FromStr for Recipient {

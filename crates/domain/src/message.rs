@@ -78,6 +78,38 @@ impl MessageKind {
     }
 }
 
+/// A message on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Its id on the wire, drawn when it was accepted.
+    pub wa_id: WaMessageId,
+    /// The account or group it goes to.
+    pub to: Jid,
+    /// What it carries.
+    pub content: Content,
+}
+
+/// A message that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbound {
+    /// Its id on the wire: unique only together with chat and sender.
+    pub wa_id: WaMessageId,
+    /// The chat: the other person, or the group.
+    pub chat: Jid,
+    /// Who wrote it.
+    pub sender: Jid,
+    /// The same person in the other namespace (LID for a number, number for a LID), where it is known.
+    pub sender_alt: Option<Jid>,
+    /// Whether one of the account's own other devices wrote it.
+    pub from_me: bool,
+    /// The sender's name for themselves.
+    pub push_name: Option<String>,
+    /// When it was sent, by the network's clock.
+    pub sent_at: Timestamp,
+    /// What it carries.
+    pub content: Content,
+}
+
 /// One step of a message's way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelineEntry {

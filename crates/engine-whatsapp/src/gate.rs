@@ -18,8 +18,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use wacore::net::{Transport, TransportEvent, TransportFactory};
-use waypost_domain::SessionId;
-use waypost_engine::{ConnectionId, EventSink};
+use waypost_domain::{ConnectionId, SessionId};
+use waypost_engine::EventSink;
 use whatsapp_rust::{anyhow, async_trait};
 
 use crate::{lines::Lines, ratchet::Ratchet};

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use wacore::types::events::InboundMessage;
-use waypost_domain::{JidServer, PhoneNumber, SessionId};
-use waypost_engine::{EventSink, Inbound};
+use waypost_domain::{Inbound, JidServer, PhoneNumber, SessionId};
+use waypost_engine::EventSink;
 use whatsapp_rust::{Client, InboundDurabilityHook, anyhow, async_trait};
 
 use crate::{incoming, jid, lines::Lines};

@@ -20,13 +20,13 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+use waypost_domain::ConnectionId;
 
 use tokio::{
     select,
     sync::{RwLock, watch},
 };
 use wacore::net::Transport;
-use waypost_engine::ConnectionId;
 
 /// The connections of one link, one after the other.
 #[derive(Default)]

@@ -6,22 +6,22 @@ use wacore::types::{
     events::{ConnectFailureReason, LoggedOut, Receipt, ServerAck, TempBanReason},
     presence::ReceiptType,
 };
-use waypost_domain::{FailureCode, Timestamp, WaMessageId};
-use waypost_engine::{EndReason, EngineEvent, ReceiptKind, SendFailure};
+use waypost_domain::{EndReason, FailureCode, JidServer, MessageEvent, ReceiptKind, Timestamp, WaMessageId};
+use waypost_engine::SendFailure;
 use whatsapp_rust::{ClientError, IqError, SendError};
 
 use crate::link::Unlinked;
 
 /// The verdict on a message in a server ack; `None` for acks of anything else.
-pub(crate) fn ack(ack: &ServerAck, now: Timestamp) -> Option<EngineEvent> {
+pub(crate) fn ack(ack: &ServerAck, now: Timestamp) -> Option<MessageEvent> {
     if ack.class.as_deref() != Some("message") {
         return None;
     }
     let wa_id = WaMessageId::from(ack.id.clone());
     let at = ack.timestamp.map_or(now, |at| Timestamp::from_millis(at.timestamp_millis()));
     Some(match &ack.error {
-        None => EngineEvent::Acked { wa_id, at },
-        Some(error) => EngineEvent::Refused { wa_id, code: nack(error), reason: format!("ack error {error}"), at },
+        None => MessageEvent::Acked { wa_id, at },
+        Some(error) => MessageEvent::Refused { wa_id, code: nack(error), reason: format!("ack error {error}"), at },
     })
 }
 
@@ -51,10 +51,14 @@ pub(crate) fn receipt_kind(kind: &ReceiptType) -> Option<ReceiptKind> {
 }
 
 /// The event for a receipt. The caller has made sure that it is not from a device of the account itself.
-pub(crate) fn receipt(receipt: &Receipt) -> Option<EngineEvent> {
-    Some(EngineEvent::Receipt {
+///
+/// The client gives as the sender the device of a chat of two, and in a group the member's (`participant`). If the
+/// receipt names no member, the sender is the group itself (whatsapp-rust 0.7.0, `receipt.rs`).
+pub(crate) fn receipt(receipt: &Receipt) -> Option<MessageEvent> {
+    let sender = crate::jid::from_wire(&receipt.source.sender);
+    Some(MessageEvent::Receipt {
         kind: receipt_kind(&receipt.r#type)?,
-        chat: crate::jid::from_wire(&receipt.source.chat)?,
+        participant: sender.filter(|sender| sender.server() != JidServer::Group),
         wa_ids: receipt.message_ids.iter().cloned().map(WaMessageId::from).collect(),
         at: Timestamp::from_millis(receipt.timestamp.timestamp_millis()),
     })

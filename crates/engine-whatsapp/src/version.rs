@@ -2,7 +2,7 @@
 //!
 //! It is set, or looked up once and shared by all clients; each of them asking for itself at every connect would be a
 //! stampede. Where it cannot be had, the version that the client library was released with is used: WhatsApp accepts
-//! versions for months, and says clearly when it does not any more ([`waypost_engine::EndReason::ClientOutdated`]).
+//! versions for months, and says clearly when it does not any more ([`waypost_domain::EndReason::ClientOutdated`]).
 
 use std::{
     sync::{Arc, PoisonError, RwLock},

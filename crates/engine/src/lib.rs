@@ -3,7 +3,7 @@
 //!
 //! An engine opens a [`Link`] for each session. The gateway calls the link; the link answers through an [`EventSink`].
 //! A call returns as soon as the network took or refused it; what comes of it (an acknowledgement, a QR code, a lost
-//! connection) arrives as an [`EngineEvent`].
+//! connection) arrives as a [`MessageEvent`] or a [`SessionEvent`].
 
 pub mod sandbox;
 
@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use waypost_domain::{
-    ClientVersion, Content, EngineKind, FailureCode, Jid, PhoneNumber, SessionId, TenantId, Timestamp, WaMessageId,
+    ClientVersion, ConnectionId, EngineKind, FailureCode, Inbound, MessageEvent, NumberFound, Outgoing, PhoneNumber,
+    SessionEvent, SessionId, TenantId, Timestamp, WaMessageId,
 };
 
 /// A messaging network.
@@ -60,8 +61,8 @@ pub trait Link: Send + Sync + 'static {
 
     /// Hands one message to the network, on this connection and no other: where the link has made another one meanwhile
     /// the message is parked, because what was written to the one before and got lost must go out first. `Ok` says that
-    /// it was written to the connection, or may have been, no more: the verdict is an [`EngineEvent::Acked`] or
-    /// [`EngineEvent::Refused`] with the same id. Sending again under the same id is allowed, and is how a lost
+    /// it was written to the connection, or may have been, no more: the verdict is a [`MessageEvent::Acked`] or
+    /// [`MessageEvent::Refused`] with the same id. Sending again under the same id is allowed, and is how a lost
     /// acknowledgement is mended.
     async fn send(&self, on: ConnectionId, message: &Outgoing) -> Result<(), SendFailure>;
 
@@ -76,39 +77,6 @@ pub trait Link: Send + Sync + 'static {
     /// Unlinks the device at the network, as far as the network can be reached, and closes the connection. The
     /// credentials go with [`Engine::forget`].
     async fn logout(&self);
-}
-
-/// Names one connection of a link: every one that is made has another, and [`EngineEvent::Connected`] says which.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ConnectionId(pub u64);
-
-/// A message on its way out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// Its id on the wire, drawn when it was accepted.
-    pub wa_id: WaMessageId,
-    /// The account or group it goes to.
-    pub to: Jid,
-    /// What it carries.
-    pub content: Content,
-}
-
-/// What a network says of a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NumberFound {
-    /// The number that was asked for.
-    pub number: PhoneNumber,
-    /// Its account, where it has one.
-    pub account: Option<FoundAccount>,
-}
-
-/// The account behind a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundAccount {
-    /// The address that the network gave, which may be another number than the one that was asked for.
-    pub jid: Jid,
-    /// Its LID, where the network said it.
-    pub lid: Option<Jid>,
 }
 
 /// A code to type into a phone.
@@ -176,8 +144,11 @@ pub enum LinkError {
 /// Where a link's events go. The gateway implements it.
 #[async_trait]
 pub trait EventSink: Send + Sync + 'static {
-    /// Takes note of an event. Never blocks: engines call it on their receive path.
-    fn post(&self, session: SessionId, event: EngineEvent);
+    /// Takes note of what the network says about messages. Never blocks: engines call it on their receive path.
+    fn message_event(&self, session: SessionId, event: MessageEvent);
+
+    /// Takes note of what happens to the session. Never blocks: engines call it on their receive path.
+    fn session_event(&self, session: SessionId, event: SessionEvent);
 
     /// A mark behind every receipt that was posted for `session` so far, for [`EventSink::recorded`].
     ///
@@ -207,129 +178,3 @@ pub trait EventSink: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the inbound messages were not stored")]
 pub struct NotStored;
-
-/// A message that came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inbound {
-    /// Its id on the wire: unique only together with chat and sender.
-    pub wa_id: WaMessageId,
-    /// The chat: the other person, or the group.
-    pub chat: Jid,
-    /// Who wrote it.
-    pub sender: Jid,
-    /// The same person in the other namespace (LID for a number, number for a LID), where it is known.
-    pub sender_alt: Option<Jid>,
-    /// Whether one of the account's own other devices wrote it.
-    pub from_me: bool,
-    /// The sender's name for themselves.
-    pub push_name: Option<String>,
-    /// When it was sent, by the network's clock.
-    pub sent_at: Timestamp,
-    /// What it carries.
-    pub content: Content,
-}
-
-/// What happens on a link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EngineEvent {
-    /// A QR code waits to be scanned; it replaces any earlier one.
-    Qr {
-        /// The text to show as a QR code.
-        code: String,
-        /// When it stops working.
-        expires_at: Timestamp,
-    },
-    /// No phone scanned in time; the connection is closed.
-    QrExhausted,
-    /// The session was linked to an account, and its credentials are on disk.
-    Linked {
-        /// The account's number.
-        phone_number: PhoneNumber,
-        /// Its LID, where the network said it.
-        lid: Option<Jid>,
-        /// Its name for itself.
-        push_name: Option<String>,
-    },
-    /// A connection is being made (again).
-    Connecting,
-    /// Logged in, ready to send, socket alive.
-    Connected {
-        /// Which connection it is, for [`Link::send`].
-        connection: ConnectionId,
-        /// The account's name for itself, where it is known.
-        push_name: Option<String>,
-    },
-    /// The connection is lost; the link makes it again by itself.
-    ConnectionLost {
-        /// What went wrong.
-        reason: String,
-    },
-    /// The connection ended and the link will not make it again by itself.
-    Ended(EndReason),
-    /// WhatsApp's server acknowledged a message without an error.
-    Acked {
-        /// The message.
-        wa_id: WaMessageId,
-        /// When, by the network's clock where it says so.
-        at: Timestamp,
-    },
-    /// WhatsApp's server refused a message.
-    Refused {
-        /// The message.
-        wa_id: WaMessageId,
-        /// The stable code.
-        code: FailureCode,
-        /// What the server said, such as `ack error 463`.
-        reason: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// A receipt for messages of ours.
-    Receipt {
-        /// The messages.
-        wa_ids: Vec<WaMessageId>,
-        /// The chat they are in, in whatever namespace the receipt was written.
-        chat: Jid,
-        /// What it proves.
-        kind: ReceiptKind,
-        /// When, by the network's clock where it says so.
-        at: Timestamp,
-    },
-}
-
-/// What a receipt proves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReceiptKind {
-    /// A device of the recipient has the message.
-    Delivered,
-    /// The recipient has seen it.
-    Read,
-    /// The recipient has played it.
-    Played,
-}
-
-/// Why a link ended for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndReason {
-    /// The device was unlinked: its credentials are worth nothing any more.
-    LoggedOut {
-        /// What the network said.
-        reason: String,
-    },
-    /// Another client took the connection over.
-    Replaced,
-    /// The account is banned or locked.
-    Restricted {
-        /// What the network said.
-        reason: String,
-        /// When it ends, where the network said so.
-        until: Option<Timestamp>,
-    },
-    /// The network refuses this client's version.
-    ClientOutdated,
-    /// The network refused the login in some other way.
-    Refused {
-        /// What the network said.
-        reason: String,
-    },
-}

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use waypost_engine::LinkError;
-use waypost_store::StoreError;
+use waypost_store::{NoTurn, StoreError};
 
 /// What is wrong with a request, by the field as the client wrote it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,12 +23,6 @@ pub enum GatewayError {
     /// A field is wrong.
     #[error("validation failed")]
     Validation(FieldErrors),
-    /// The credential is missing, wrong, expired or revoked. The sentence is public.
-    #[error("{0}")]
-    Unauthorized(&'static str),
-    /// The credential is good, but the role or the scopes do not allow it. The sentence is public.
-    #[error("{0}")]
-    Forbidden(String),
     /// A plan's limit is reached. The sentence names the meter, its use and its limit.
     #[error("{0}")]
     LimitExceeded(String),
@@ -67,6 +61,12 @@ impl From<StoreError> for GatewayError {
             StoreError::Unavailable(_) => Self::DatabaseUnavailable(error.to_string()),
             error => Self::Internal(error.to_string()),
         }
+    }
+}
+
+impl From<NoTurn> for GatewayError {
+    fn from(too_many: NoTurn) -> Self {
+        Self::RateLimited(too_many.retry_after_secs)
     }
 }
 

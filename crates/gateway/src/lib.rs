@@ -1,52 +1,31 @@
-//! Waypost's use cases and loops: the only writer of business state.
+//! The use cases and loops of sessions and messages: the only writer of their state.
 //!
 //! Use cases are methods of [`Gateway`], one file each; the loops that carry rows onward live in [`loops`].
 
-pub mod accounts;
-pub mod api_keys;
-mod auth;
+mod client_version;
 mod error;
 mod health;
-pub mod limits;
 pub mod lists;
 mod live;
 pub mod loops;
 pub mod messages;
 mod numbers;
-mod operator;
 mod people;
 pub mod sessions;
 
-use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use secrecy::{SecretBox, SecretString};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waypost_domain::{EngineKind, Env, Pacing};
 use waypost_engine::Engine;
 use waypost_store::Store;
 
-pub use accounts::{
-    LoginLimits, NewPassword, NotAPassword, Registration, RegistrationLimits, RegistrationOpen, SignedIn,
-};
-pub use api_keys::{CreatedApiKey, NewApiKey};
-pub use auth::{Caller, Credential};
 pub use error::{FieldErrors, GatewayError};
 pub use numbers::{CheckNumbers, CheckedNumber, LookupLimits};
-pub use operator::NOT_THE_OPERATOR;
 
 /// What an operator can set.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
-    /// Whether strangers may register.
-    pub registration_open: RegistrationOpen,
-    /// How many may try to.
-    pub registration_limits: RegistrationLimits,
-    /// How long a trial lasts.
-    pub trial: Duration,
-    /// How long an access token works.
-    pub access_token_life: Duration,
-    /// How long a refresh token works.
-    pub refresh_token_life: Duration,
     /// How long an acknowledgement may take before a message is sent again under the same id.
     pub ack_timeout: Duration,
     /// How often a message is sent in all before it fails with `NO_ACK`.
@@ -57,18 +36,11 @@ pub struct GatewayConfig {
     pub pacing: Pacing,
     /// The most sessions a tenant may have; none for no limit.
     pub max_sessions_per_tenant: Option<u32>,
-    /// How many logins may fail.
-    pub login_limits: LoginLimits,
-    /// How many wrong credentials (API keys, tokens) a network may show a minute before those that memory does not know
-    /// are refused unseen; none for no limit.
-    pub refused_credentials_per_minute: Option<NonZeroU32>,
     /// How many sessions that come back by themselves may begin to log in each second.
     pub session_logins_per_second: u32,
     /// The pauses before each attempt to connect that nobody asked for, after WhatsApp refused a session; the last one
     /// repeats.
     pub retry_pauses: Vec<Duration>,
-    /// What an operator of this server shows to come in; none for no operator.
-    pub operator_token: Option<SecretString>,
     /// When numbers are looked up before a message is accepted.
     pub check_numbers: CheckNumbers,
     /// How many numbers each session may look up.
@@ -82,21 +54,13 @@ pub struct GatewayConfig {
 impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
-            registration_open: RegistrationOpen::First,
-            registration_limits: RegistrationLimits::default(),
-            trial: Duration::from_hours(7 * 24),
-            access_token_life: Duration::from_mins(15),
-            refresh_token_life: Duration::from_hours(30 * 24),
             ack_timeout: Duration::from_secs(30),
             send_attempts: 3,
             message_expiry: Some(Duration::from_hours(24)),
             pacing: Pacing::OFF,
             max_sessions_per_tenant: None,
-            login_limits: LoginLimits::default(),
-            refused_credentials_per_minute: NonZeroU32::new(300),
             session_logins_per_second: 20,
             retry_pauses: vec![Duration::from_mins(5), Duration::from_mins(15), Duration::from_hours(1)],
-            operator_token: None,
             check_numbers: CheckNumbers::Asked,
             lookup_limits: LookupLimits::default(),
             folders: Vec::new(),
@@ -116,11 +80,8 @@ pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) config: GatewayConfig,
     pub(crate) engines: Vec<Arc<dyn Engine>>,
-    pub(crate) auth: auth::Auth,
     /// The sessions that memory knows.
     pub(crate) sessions: live::Directory,
-    /// Whose turn it is to list.
-    pub(crate) turns: lists::Turns,
     /// Whether requests can be served.
     pub(crate) readiness: health::Readiness,
     /// Whether there is room for more.
@@ -173,25 +134,13 @@ impl Inner {
 impl Gateway {
     /// A gateway over a database and the networks it can reach. Called on the runtime. Nothing moves until
     /// [`Gateway::start`]: callers are served, messages are accepted and wait.
-    ///
-    /// `token_key` signs access tokens.
-    #[expect(clippy::needless_pass_by_value, reason = "the caller's copy of the key ends here")]
-    pub fn new(
-        store: Store,
-        engines: Vec<Arc<dyn Engine>>,
-        env: Env,
-        config: GatewayConfig,
-        token_key: SecretBox<[u8; 32]>,
-    ) -> Self {
-        let auth = auth::Auth::new(&store, &env, &config, &token_key);
+    pub fn new(store: Store, engines: Vec<Arc<dyn Engine>>, env: Env, config: GatewayConfig) -> Self {
         let inner = Inner {
             store,
             env,
             config,
             engines,
-            auth,
             sessions: live::Directory::default(),
-            turns: lists::Turns::default(),
             readiness: health::Readiness::default(),
             disk: health::Disk::default(),
             lookups: numbers::Lookups::default(),

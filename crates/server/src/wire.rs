@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use secrecy::SecretBox;
+use waypost_accounts::Accounts;
 use waypost_domain::Env;
 use waypost_engine::{Engine, sandbox::SandboxEngine};
 use waypost_engine_whatsapp::WhatsappEngine;
@@ -22,7 +23,9 @@ use crate::{
 pub struct Parts {
     /// The database, to close it at the end.
     pub store: Store,
-    /// The use cases, to start and stop the loops.
+    /// The use cases of accounts, to wait for those under way at the end.
+    pub accounts: Accounts,
+    /// The use cases of sessions and messages, to start and stop the loops.
     pub gateway: Gateway,
     /// The HTTP surface.
     pub router: Router,
@@ -46,14 +49,15 @@ pub async fn build(settings: &Settings, folder: &DataDir) -> anyhow::Result<Part
     let (store, token_key) = opened.with_context(|| format!("cannot open {database}"))?;
     let engines = engines(settings, &store, &env)?;
     let token_key = SecretBox::new(Box::new(*token_key));
-    let gateway = Gateway::new(store.clone(), engines, env, settings.gateway(), token_key);
-    let router = waypost_api::router(gateway.clone(), settings.api());
-    Ok(Parts { store, gateway, router, database })
+    let accounts = Accounts::new(store.clone(), env.clone(), settings.accounts_config(), token_key);
+    let gateway = Gateway::new(store.clone(), engines, env, settings.gateway_config());
+    let router = waypost_api::router(accounts.clone(), gateway.clone(), settings.api_config());
+    Ok(Parts { store, accounts, gateway, router, database })
 }
 
 fn engines(settings: &Settings, store: &Store, env: &Env) -> anyhow::Result<Vec<Arc<dyn Engine>>> {
-    let whatsapp =
-        WhatsappEngine::new(settings.whatsapp(), store.clone(), env.clone()).context("whatsapp_url cannot be used")?;
+    let whatsapp = WhatsappEngine::new(settings.whatsapp_config(), store.clone(), env.clone())
+        .context("whatsapp_url cannot be used")?;
     let mailbox = Arc::new(DatabaseMailbox::new(store.clone()));
     let sandbox = SandboxEngine::new(settings.sandbox.delays(), mailbox, env.clone());
     Ok(vec![Arc::new(whatsapp), Arc::new(sandbox)])

@@ -146,7 +146,7 @@ fn nothing_of_a_password_is_shown_however_it_was_written() {
 
 #[test]
 fn the_end_of_a_line_and_quotes_make_no_second_data_folder() {
-    for folder in ["./data\r", "\"./data\"", "'./data'"] {
+    for folder in ["./data\r", "./da\u{1b}ta", "\"./data\"", "'./data'"] {
         let data = tempfile::tempdir().unwrap();
         let refusal = refusal(data.path(), &[("WAYPOST_DATA_DIR", folder)]);
         assert!(refusal.contains("WAYPOST_DATA_DIR in the environment"), "{refusal}");

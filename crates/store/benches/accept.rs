@@ -91,10 +91,9 @@ async fn way(store: &Store, env: &Env, session: SessionId) {
         for status in [MessageStatus::Sent, MessageStatus::Delivered, MessageStatus::Read] {
             let evidence = claimed.iter().map(|message| Evidence {
                 session_id: session,
-                message: MessageRef::Wire(message.wa_id.clone()),
+                message: MessageRef::Wire(message.outgoing.wa_id.clone()),
                 change: StatusChange::To(status),
                 at: env.now(),
-                reason: None,
             });
             store.record_evidence_system(evidence.collect()).await.expect("recorded");
         }

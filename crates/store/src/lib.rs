@@ -24,6 +24,7 @@ mod sandbox_mailbox;
 mod sessions;
 mod settings;
 mod sql;
+mod turns;
 mod url;
 mod writer;
 
@@ -48,13 +49,13 @@ pub use messages::{
     AcceptOutcome, DueMessages, Evidence, EvidenceOutcome, ExpiredMessage, ExpiryTimes, InboundOutcome, MessageFilter,
     MessageRef, NewIdempotency, NewInbound, NewOutbound, OutboxMessage, PacedClaim, PacedClaimed, StoredStatus,
 };
-pub use number_checks::NumberCheck;
 pub use pacing::{SessionSettings, Spent};
 pub use page::{Cursor, Page, PageRequest, REACH};
 pub use people::Person;
 pub use probe::ProbeError;
 pub use sandbox_mailbox::{SandboxMailboxChanges, SandboxOwed};
 pub use sessions::{NewSession, SessionChange};
+pub use turns::{NoTurn, Turn};
 pub use url::{DatabaseUrl, UrlError};
 
 /// How long a list waits for a reader.
@@ -108,6 +109,7 @@ struct Inner {
     auth: Sql<DatabaseConnection>,
     /// Half the readers: what lists may hold at a time.
     lists: Semaphore,
+    turns: turns::Turns,
     write: DatabaseConnection,
     writer: Writer,
     cipher: Cipher,
@@ -152,6 +154,7 @@ impl Store {
             read: Sql(connections.read),
             auth: Sql(connections.auth),
             lists,
+            turns: turns::Turns::default(),
             write: connections.write,
             writer,
             cipher,

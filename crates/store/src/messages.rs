@@ -20,8 +20,8 @@ mod row;
 mod schedule;
 
 use waypost_domain::{
-    Content, Direction, Failure, IdempotencyKey, Jid, Message, MessageId, MessageStatus, SessionId, StatusChange,
-    TenantId, Timestamp, WaMessageId,
+    Content, Direction, Failure, IdempotencyKey, Inbound, Jid, Message, MessageId, MessageStatus, Outgoing, SessionId,
+    StatusChange, TenantId, Timestamp, WaMessageId,
 };
 
 pub(crate) use accept::{AcceptRows, PendingAccept, accept};
@@ -97,12 +97,8 @@ pub struct OutboxMessage {
     pub seq: i64,
     /// Its tenant.
     pub tenant_id: TenantId,
-    /// Its id on the wire.
-    pub wa_id: WaMessageId,
-    /// Where it goes: messages with the same address keep their order.
-    pub remote_jid: Jid,
-    /// What it carries.
-    pub content: Content,
+    /// What goes out. Messages to the same address keep their order.
+    pub outgoing: Outgoing,
     /// From when on it may not be handed to the network any more.
     pub expires_at: Option<Timestamp>,
     /// Whether it goes to somebody whom the session does not know; said of paced sessions only.
@@ -118,22 +114,10 @@ pub struct NewInbound {
     pub tenant_id: TenantId,
     /// The session that received it.
     pub session_id: SessionId,
-    /// Its id on the wire; `(session, chat, sender, wa_id)` names it, and a repeat is not stored again.
-    pub wa_id: WaMessageId,
-    /// The chat.
-    pub chat: Jid,
-    /// Who wrote it.
-    pub sender: Jid,
-    /// The same person in the other namespace (LID for a number, number for a LID), where it is known.
-    pub sender_alt: Option<Jid>,
-    /// The sender's name for themselves.
-    pub push_name: Option<String>,
+    /// What came in. `(session, chat, sender, wa_id)` names it, and a repeat is not stored again.
+    pub inbound: Inbound,
     /// The session's own number, where it is known.
     pub to: Option<String>,
-    /// What it carries.
-    pub content: Content,
-    /// When it was sent, by the network's clock.
-    pub sent_at: Timestamp,
     /// When we received it.
     pub received_at: Timestamp,
 }
@@ -163,12 +147,10 @@ pub struct Evidence {
     pub session_id: SessionId,
     /// The message.
     pub message: MessageRef,
-    /// What happened.
+    /// What happened; the reason of a failure goes into the timeline too.
     pub change: StatusChange,
     /// When it happened, for the timeline.
     pub at: Timestamp,
-    /// What the network said, for the timeline.
-    pub reason: Option<String>,
 }
 
 /// What came of a piece of evidence.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sea_orm::Value;
-use waypost_domain::{Jid, PhoneNumber, TenantId, Timestamp};
+use waypost_domain::{FoundAccount, Jid, NumberCheck, NumberFound, PhoneNumber, TenantId, Timestamp};
 
 use crate::{
     Store, StoreError,
@@ -13,19 +13,6 @@ use crate::{
 
 const TABLE: &str = "number_checks";
 const COLUMNS: usize = 5;
-
-/// What WhatsApp said of a number, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NumberCheck {
-    /// The number that was asked for.
-    pub number: PhoneNumber,
-    /// The address that WhatsApp gave for it; none: it has no account.
-    pub jid: Option<Jid>,
-    /// The account's LID, where WhatsApp said it.
-    pub lid: Option<Jid>,
-    /// When it was asked.
-    pub checked_at: Timestamp,
-}
 
 impl Store {
     /// What the tenant's sessions were told of these numbers, in no order; nothing for those never asked about.
@@ -53,7 +40,7 @@ impl Store {
     pub async fn save_number_checks(&self, tenant: TenantId, checks: Vec<NumberCheck>) -> Result<(), StoreError> {
         // Two rows for one number would be refused: the last answer counts.
         let last: BTreeMap<PhoneNumber, NumberCheck> =
-            checks.into_iter().map(|check| (check.number.clone(), check)).collect();
+            checks.into_iter().map(|check| (check.found.number.clone(), check)).collect();
         let last: Vec<NumberCheck> = last.into_values().collect();
         self.writer().change(last, move |tx, last| Box::pin(save(tx, tenant, last))).await
     }
@@ -77,13 +64,14 @@ async fn save(tx: &Tx, tenant: TenantId, checks: &[NumberCheck]) -> Result<(), S
              WHERE number_checks.checked_at <= excluded.checked_at",
             sql::tuples(1, chunk.len(), COLUMNS)
         );
-        let jid = |jid: &Option<Jid>| Value::String(jid.as_ref().map(ToString::to_string));
+        let jid = |jid: Option<&Jid>| Value::String(jid.map(ToString::to_string));
         let row = |check: &NumberCheck| -> [Value; COLUMNS] {
+            let NumberFound { number, account } = &check.found;
             [
                 tenant.as_uuid().into(),
-                check.number.as_str().into(),
-                jid(&check.jid),
-                jid(&check.lid),
+                number.as_str().into(),
+                jid(account.as_ref().map(|account| &account.jid)),
+                jid(account.as_ref().and_then(|account| account.lid.as_ref())),
                 check.checked_at.as_millis().into(),
             ]
         };
@@ -103,10 +91,8 @@ fn check(row: &Row) -> Result<NumberCheck, StoreError> {
         let corrupt = || StoreError::Corrupt { table: TABLE, why: format!("column {index}: not a JID") };
         text.map(|text| text.parse().map_err(|_| corrupt())).transpose()
     };
-    Ok(NumberCheck {
-        number: row.name(TABLE, 0, |number| number.parse().ok())?,
-        jid: jid(1)?,
-        lid: jid(2)?,
-        checked_at: row.time(TABLE, 3)?,
-    })
+    let number = row.name(TABLE, 0, |number| number.parse().ok())?;
+    let lid = jid(2)?;
+    let account = jid(1)?.map(|jid| FoundAccount { jid, lid });
+    Ok(NumberCheck { found: NumberFound { number, account }, checked_at: row.time(TABLE, 3)? })
 }

@@ -7,8 +7,8 @@ use axum::{
     extract::{DefaultBodyLimit, FromRequest, Request},
     http::StatusCode,
 };
+use waypost_accounts::Caller;
 use waypost_domain::AddressPrefix;
-use waypost_gateway::Caller;
 
 use super::ClientAddress;
 use crate::{

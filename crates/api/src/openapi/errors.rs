@@ -53,6 +53,7 @@ groups! {
         ApiError::Unauthorized("The operator token is not valid"),
         ApiError::RateLimited(7),
         ApiError::Internal(String::new()),
+        ApiError::NotReady(String::new()),
     ];
     /// Of the route that asks for nothing at all.
     Alive = [ApiError::Internal(String::new())];

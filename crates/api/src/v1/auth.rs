@@ -8,8 +8,8 @@ pub mod register;
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use waypost_accounts::SignedIn;
 use waypost_domain::{Role, Tenant, TenantId, User, UserId};
-use waypost_gateway::SignedIn;
 
 use crate::openapi;
 

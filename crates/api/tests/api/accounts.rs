@@ -2,10 +2,10 @@ use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use axum::{extract::ConnectInfo, http::StatusCode};
 use serde_json::json;
+use waypost_accounts::{AccountsConfig, LoginLimits, RegistrationOpen};
 use waypost_api::{ApiConfig, TrustedProxies};
-use waypost_gateway::{GatewayConfig, LoginLimits, RegistrationOpen};
 
-use crate::support::{Api, Credential, string};
+use crate::support::{Api, Credential, Setup, string};
 
 #[tokio::test]
 async fn registering_makes_a_tenant_its_owner_and_a_login() {
@@ -32,8 +32,8 @@ async fn a_used_email_is_a_conflict_in_any_spelling() {
 
 #[tokio::test]
 async fn a_closed_installation_registers_nobody() {
-    let closed = GatewayConfig { registration_open: RegistrationOpen::No, ..GatewayConfig::default() };
-    let api = Api::with(closed, ApiConfig::default()).await;
+    let accounts = AccountsConfig { registration_open: RegistrationOpen::No, ..AccountsConfig::default() };
+    let api = Api::with(Setup { accounts, ..Setup::default() }).await;
     api.register("ada@example.com").await.error(StatusCode::FORBIDDEN, "FORBIDDEN");
     api.login("ada@example.com", "correct horse").await.error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED");
 }
@@ -116,8 +116,9 @@ async fn tokens_expire() {
 async fn guessing_from_one_address_is_slowed_down_even_if_a_proxy_names_it() {
     let proxies = TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], ..TrustedProxies::default() };
     let login_limits = LoginLimits { failures_per_minute: NonZeroU32::new(1), ..LoginLimits::default() };
+    let accounts = AccountsConfig { login_limits, ..AccountsConfig::default() };
     let config = ApiConfig { proxies, ..ApiConfig::default() };
-    let api = Api::with(GatewayConfig { login_limits, ..GatewayConfig::default() }, config).await;
+    let api = Api::with(Setup { accounts, api: config, ..Setup::default() }).await;
     let login = |number: u32, from: &'static str| {
         let body = json!({ "email": format!("ada{number}@example.com"), "password": "wrong" }).to_string();
         let request = axum::http::Request::post("/api/auth/login")

@@ -8,9 +8,8 @@ use axum::{
 };
 use serde_json::Value;
 use waypost_api::ApiConfig;
-use waypost_gateway::GatewayConfig;
 
-use crate::support::{Api, Credential, request};
+use crate::support::{Api, Credential, Setup, request};
 
 /// The document as it is served.
 pub fn document() -> Value {
@@ -135,7 +134,8 @@ async fn the_documentation_is_sent_compressed_and_only_to_who_has_it_not() {
 
 #[tokio::test]
 async fn the_documentation_can_be_switched_off() {
-    let api = Api::with(GatewayConfig::default(), ApiConfig { docs: false, ..ApiConfig::default() }).await;
+    let config = ApiConfig { docs: false, ..ApiConfig::default() };
+    let api = Api::with(Setup { api: config, ..Setup::default() }).await;
     for path in ["/api/docs", "/api/docs/", "/api/v1/docs/swagger-ui.css", "/api/openapi.json", "/api/v1/openapi.json"]
     {
         api.get(path, Credential::None).await.error(StatusCode::NOT_FOUND, "NOT_FOUND");

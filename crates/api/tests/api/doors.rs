@@ -12,9 +12,8 @@ use futures::{StreamExt, channel::mpsc, stream};
 use rstest::rstest;
 use serde_json::json;
 use waypost_api::{ApiConfig, TrustedProxies, TurnedAway};
-use waypost_gateway::GatewayConfig;
 
-use crate::support::{Api, Credential, request};
+use crate::support::{Api, Credential, Setup, request};
 
 /// What strangers' bodies may have.
 const STRANGERS_LIMIT: usize = 16 * 1024;
@@ -32,7 +31,8 @@ fn slow() -> (Body, mpsc::UnboundedSender<&'static str>) {
 }
 
 async fn with_room_for(bytes: usize) -> Api {
-    Api::with(GatewayConfig::default(), ApiConfig { max_body_bytes_in_flight: bytes, ..ApiConfig::default() }).await
+    let api = ApiConfig { max_body_bytes_in_flight: bytes, ..ApiConfig::default() };
+    Api::with(Setup { api, ..Setup::default() }).await
 }
 
 #[rstest]
@@ -96,7 +96,8 @@ async fn a_large_answer_is_in_the_budget_until_it_is_written() {
 #[tokio::test]
 async fn a_trusted_proxy_that_names_nobody_readable_is_refused_and_not_taken_for_the_client() {
     let proxies = TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], ..TrustedProxies::default() };
-    let api = Api::with(GatewayConfig::default(), ApiConfig { proxies, ..ApiConfig::default() }).await;
+    let config = ApiConfig { proxies, ..ApiConfig::default() };
+    let api = Api::with(Setup { api: config, ..Setup::default() }).await;
     let call = |peer: [u8; 4], named: &str| {
         let mut call = request(Method::GET, "/api/version", Credential::None, Body::empty());
         call.headers_mut().insert("x-forwarded-for", named.parse().unwrap());

@@ -7,10 +7,10 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use serde_json::{Value, json};
+use waypost_accounts::{AccountsConfig, LoginLimits, RegistrationLimits, RegistrationOpen};
 use waypost_api::ApiConfig;
-use waypost_gateway::{GatewayConfig, LoginLimits, RegistrationLimits, RegistrationOpen};
 
-use crate::support::{Account, Answer, Api, Credential, OPERATOR, request};
+use crate::support::{Account, Answer, Api, Credential, OPERATOR, Setup, request};
 
 const GUESSER: [u8; 4] = [192, 0, 2, 1];
 const VICTIM: [u8; 4] = [192, 0, 2, 2];
@@ -68,7 +68,8 @@ async fn a_guesser_waits_longer_and_longer_and_its_victim_does_not() {
 #[tokio::test]
 async fn one_address_cannot_try_many_accounts() {
     let limits = LoginLimits { failures_per_minute: NonZeroU32::new(3), ..LoginLimits::default() };
-    let api = Api::with(GatewayConfig { login_limits: limits, ..GatewayConfig::default() }, ApiConfig::default()).await;
+    let accounts = AccountsConfig { login_limits: limits, ..AccountsConfig::default() };
+    let api = Api::with(Setup { accounts, ..Setup::default() }).await;
     let account = api.account().await;
     for number in 0..3 {
         let email = format!("eve{number}@example.com");
@@ -84,8 +85,8 @@ async fn one_address_cannot_try_many_accounts() {
 #[tokio::test]
 async fn registrations_are_counted_by_address_and_in_all_before_a_hash_is_made() {
     let limits = RegistrationLimits { per_network: NonZeroU32::new(2), in_all: NonZeroU32::new(3) };
-    let config = GatewayConfig { registration_limits: limits, ..GatewayConfig::default() };
-    let api = Api::with(config, ApiConfig::default()).await;
+    let accounts = AccountsConfig { registration_limits: limits, ..AccountsConfig::default() };
+    let api = Api::with(Setup { accounts, ..Setup::default() }).await;
     api.post_from(GUESSER, REGISTER, registration("a@example.com")).await.data(StatusCode::CREATED);
     let again = api.post_from(GUESSER, REGISTER, registration("a@example.com")).await;
     again.error(StatusCode::CONFLICT, "CONFLICT");
@@ -99,9 +100,9 @@ async fn registrations_are_counted_by_address_and_in_all_before_a_hash_is_made()
 
 #[tokio::test]
 async fn an_installation_is_open_until_there_is_a_tenant() {
-    let config = GatewayConfig::default();
-    assert_eq!(config.registration_open, RegistrationOpen::First);
-    let api = Api::exactly(config, ApiConfig::default()).await;
+    let setup = Setup::default();
+    assert_eq!(setup.accounts.registration_open, RegistrationOpen::First);
+    let api = Api::exactly(setup).await;
     let twins = futures::future::join_all(
         (0..4).map(|n| api.post_from([192, 0, 2, n], REGISTER, registration(&format!("ada{n}@example.com")))),
     );
@@ -116,7 +117,7 @@ async fn whoever_is_past_a_limit_waits_for_the_refusal_and_nobody_else_does() {
     let pause = Duration::from_millis(300);
     let config =
         ApiConfig { open_requests_per_minute: NonZeroU32::new(1), refusal_pause: pause, ..ApiConfig::default() };
-    let api = Api::exactly(GatewayConfig::default(), config).await;
+    let api = Api::exactly(Setup { api: config, ..Setup::default() }).await;
     let version =
         |address| api.send_from(address, request(Method::GET, "/api/version", Credential::None, Body::empty()));
     version(GUESSER).await.data(StatusCode::OK);
@@ -137,7 +138,7 @@ async fn whoever_is_past_a_limit_waits_for_the_refusal_and_nobody_else_does() {
 #[tokio::test]
 async fn open_routes_are_limited_by_address_before_anything_is_read_and_others_are_served() {
     let config = ApiConfig { open_requests_per_minute: NonZeroU32::new(6), ..ApiConfig::default() };
-    let api = Api::with(GatewayConfig::default(), config).await;
+    let api = Api::with(Setup { api: config, ..Setup::default() }).await;
     for path in ["/api/version", "/api/openapi.json", "/api/docs/", "/api/v1/version", "/api/docs/swagger-ui.css"] {
         let answer = api.send_from(GUESSER, request(Method::GET, path, Credential::None, Body::empty())).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
@@ -161,12 +162,12 @@ async fn open_routes_are_limited_by_address_before_anything_is_read_and_others_a
 
 #[tokio::test]
 async fn past_the_limit_of_wrong_credentials_only_known_ones_pass() {
-    let config = GatewayConfig {
+    let accounts = AccountsConfig {
         refused_credentials_per_minute: NonZeroU32::new(4),
         operator_token: Some(OPERATOR.into()),
-        ..GatewayConfig::default()
+        ..AccountsConfig::default()
     };
-    let api = Api::with(config, ApiConfig::default()).await;
+    let api = Api::with(Setup { accounts, ..Setup::default() }).await;
     let [known, unknown]: [Account; 2] = [api.account().await, api.account().await];
     // Whoever uses a credential from there is known.
     api.send_from(GUESSER, by_key(&known.key)).await.data(StatusCode::OK);
@@ -197,8 +198,8 @@ async fn past_the_limit_of_wrong_credentials_only_known_ones_pass() {
 
 #[tokio::test]
 async fn an_expired_token_and_a_missing_one_are_not_counted() {
-    let config = GatewayConfig { refused_credentials_per_minute: NonZeroU32::new(1), ..GatewayConfig::default() };
-    let api = Api::with(config, ApiConfig::default()).await;
+    let accounts = AccountsConfig { refused_credentials_per_minute: NonZeroU32::new(1), ..AccountsConfig::default() };
+    let api = Api::with(Setup { accounts, ..Setup::default() }).await;
     let account = api.account().await;
     api.clock.advance(Duration::from_mins(15));
     for _ in 0..5 {

@@ -8,9 +8,8 @@ use axum::{
 };
 use serde_json::json;
 use waypost_api::ApiConfig;
-use waypost_gateway::GatewayConfig;
 
-use crate::support::{Api, Credential, request};
+use crate::support::{Api, Credential, Setup, request};
 
 #[tokio::test]
 async fn every_answer_carries_its_request_id_and_security_headers() {
@@ -101,7 +100,7 @@ async fn every_authenticated_answer_tells_the_rate_limit() {
 #[tokio::test]
 async fn past_its_rate_limit_a_tenant_is_told_when_to_come_back() {
     let config = ApiConfig { requests_per_minute: NonZeroU32::new(4), ..ApiConfig::default() };
-    let api = Api::with(GatewayConfig::default(), config).await;
+    let api = Api::with(Setup { api: config, ..Setup::default() }).await;
     // Making the account takes two requests of its tenant.
     let account = api.account().await;
     for remaining in ["1", "0"] {
@@ -121,7 +120,7 @@ async fn past_its_rate_limit_a_tenant_is_told_when_to_come_back() {
 #[tokio::test]
 async fn without_a_rate_limit_there_is_nothing_to_tell() {
     let config = ApiConfig { requests_per_minute: None, ..ApiConfig::default() };
-    let api = Api::with(GatewayConfig::default(), config).await;
+    let api = Api::with(Setup { api: config, ..Setup::default() }).await;
     let account = api.account().await;
     let answer = api.get("/api/messages", account.person()).await;
     answer.data(StatusCode::OK);
@@ -165,7 +164,7 @@ async fn foreign_pages_may_call_only_where_they_are_let() {
     let closed = Api::start().await.send(preflight()).await;
     assert!(!closed.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
     let config = ApiConfig { cors_origins: vec!["https://app.example.com".parse().unwrap()], ..ApiConfig::default() };
-    let open = Api::with(GatewayConfig::default(), config).await.send(preflight()).await;
+    let open = Api::with(Setup { api: config, ..Setup::default() }).await.send(preflight()).await;
     assert_eq!(open.headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example.com");
     let allowed = open.headers[header::ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap();
     assert!(allowed.contains("idempotency-key"), "{allowed}");

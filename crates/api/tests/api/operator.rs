@@ -5,10 +5,8 @@ use axum::{
     http::{Method, StatusCode, header},
 };
 use serde_json::{Value, json};
-use waypost_api::ApiConfig;
-use waypost_gateway::GatewayConfig;
 
-use crate::support::{Answer, Api, Credential, OPERATOR, request};
+use crate::support::{Answer, Api, Credential, OPERATOR, Setup, request};
 
 const PATHS: [&str; 2] = ["/api/operator/whatsapp-version", "/api/v1/operator/whatsapp-version"];
 
@@ -52,7 +50,7 @@ async fn nobody_but_the_operator_comes_in() {
 
 #[tokio::test]
 async fn a_server_without_an_operator_token_has_no_operator() {
-    let api = Api::with(GatewayConfig::default(), ApiConfig::default()).await;
+    let api = Api::with(Setup::default()).await;
     for token in ["", OPERATOR] {
         api.get(PATHS[0], Credential::Token(token)).await.error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED");
     }

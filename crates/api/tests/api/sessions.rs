@@ -3,10 +3,9 @@ use axum::{
     http::{Method, StatusCode, header},
 };
 use serde_json::json;
-use waypost_api::ApiConfig;
 use waypost_gateway::GatewayConfig;
 
-use crate::support::{Api, request, string};
+use crate::support::{Api, Setup, request, string};
 
 #[tokio::test]
 async fn a_new_session_is_disconnected_and_linked_to_nobody() {
@@ -77,8 +76,8 @@ async fn lists_are_paged() {
 
 #[tokio::test]
 async fn the_limit_of_sessions_is_named_when_it_is_reached() {
-    let config = GatewayConfig { max_sessions_per_tenant: Some(1), ..GatewayConfig::default() };
-    let api = Api::with(config, ApiConfig::default()).await;
+    let gateway = GatewayConfig { max_sessions_per_tenant: Some(1), ..GatewayConfig::default() };
+    let api = Api::with(Setup { gateway, ..Setup::default() }).await;
     let account = api.account().await;
     let body = json!({ "name": "second", "engine": "sandbox" });
     let refused = api.post("/api/v1/whatsapp", account.person(), body).await;
@@ -99,7 +98,7 @@ async fn an_error_is_json_though_a_picture_was_asked_for() {
 #[tokio::test]
 async fn a_sandbox_session_is_not_paced_until_its_tenant_says_so_and_null_takes_it_back() {
     let gateway = GatewayConfig { pacing: waypost_domain::Pacing::GENTLE, ..GatewayConfig::default() };
-    let api = Api::with(gateway, ApiConfig::default()).await;
+    let api = Api::with(Setup { gateway, ..Setup::default() }).await;
     let account = api.account().await;
     let path = format!("/api/v1/whatsapp/{}", account.session);
     let pacing = |session: &serde_json::Value| session["pacing"].clone();

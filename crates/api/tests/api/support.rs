@@ -20,13 +20,14 @@ use secrecy::SecretBox;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
+use waypost_accounts::{Accounts, AccountsConfig, RegistrationOpen};
 use waypost_api::ApiConfig;
 use waypost_domain::{Email, Env, Role, Tenant, Timestamp, User, env::ManualClock, env::SystemEntropy};
 use waypost_engine::{
     Engine,
     sandbox::{MemoryMailbox, SandboxDelays, SandboxEngine},
 };
-use waypost_gateway::{Gateway, GatewayConfig, RegistrationOpen};
+use waypost_gateway::{Gateway, GatewayConfig};
 use waypost_store::{MasterKey, NewAccount, Store, StoreConfig};
 
 use crate::unlinked::UnlinkedEngine;
@@ -44,6 +45,14 @@ pub struct Api {
     pub clock: ManualClock,
     accounts: AtomicU32,
     _folder: TempDir,
+}
+
+/// How an API is configured.
+#[derive(Default)]
+pub struct Setup {
+    pub accounts: AccountsConfig,
+    pub gateway: GatewayConfig,
+    pub api: ApiConfig,
 }
 
 /// What came back.
@@ -74,22 +83,21 @@ pub struct Account {
 
 impl Api {
     pub async fn start() -> Self {
-        let gateway = GatewayConfig { operator_token: Some(OPERATOR.into()), ..GatewayConfig::default() };
-        Self::with(gateway, ApiConfig::default()).await
+        let accounts = AccountsConfig { operator_token: Some(OPERATOR.into()), ..AccountsConfig::default() };
+        Self::with(Setup { accounts, ..Setup::default() }).await
     }
 
     /// Open to everyone who registers, unless the configuration closes it, and without a pause before a refusal.
-    pub async fn with(gateway: GatewayConfig, api: ApiConfig) -> Self {
-        let registration_open = match gateway.registration_open {
-            RegistrationOpen::First => RegistrationOpen::Yes,
-            chosen => chosen,
-        };
-        let api = ApiConfig { refusal_pause: Duration::ZERO, ..api };
-        Self::exactly(GatewayConfig { registration_open, ..gateway }, api).await
+    pub async fn with(mut setup: Setup) -> Self {
+        if setup.accounts.registration_open == RegistrationOpen::First {
+            setup.accounts.registration_open = RegistrationOpen::Yes;
+        }
+        setup.api.refusal_pause = Duration::ZERO;
+        Self::exactly(setup).await
     }
 
     /// As configured.
-    pub async fn exactly(gateway: GatewayConfig, api: ApiConfig) -> Self {
+    pub async fn exactly(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::at(START);
         let env = Env::new(clock.clone(), SystemEntropy);
@@ -101,11 +109,14 @@ impl Api {
         let store = Store::open(&config, env.clone()).await.unwrap();
         let sandbox = SandboxEngine::new(SandboxDelays::NONE, Arc::new(MemoryMailbox::default()), env.clone());
         let engines: Vec<Arc<dyn Engine>> = vec![Arc::new(sandbox), Arc::new(UnlinkedEngine)];
-        let gateway = Gateway::new(store.clone(), engines, env, gateway, SecretBox::new(Box::new([9; 32])));
+        let key = SecretBox::new(Box::new([9; 32]));
+        let accounts = Accounts::new(store.clone(), env.clone(), setup.accounts, key);
+        let gateway = Gateway::new(store.clone(), engines, env, setup.gateway);
         let loops = gateway.start(tokio_util::sync::CancellationToken::new()).await.unwrap();
         // They run until the test's runtime ends.
         drop(loops);
-        Self { router: waypost_api::router(gateway, api), store, clock, accounts: AtomicU32::new(0), _folder: folder }
+        let router = waypost_api::router(accounts, gateway, setup.api);
+        Self { router, store, clock, accounts: AtomicU32::new(0), _folder: folder }
     }
 
     /// The answer as it goes to the server, its body still to be read.

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use waypost_domain::{EngineKind, PhoneNumber, SessionId, Timestamp};
-use waypost_engine::{
-    ConnectionId, Engine, EngineEvent, EventSink, Link, LinkError, NumberFound, Outgoing, PairingCode, SendFailure,
-    SessionSpec,
+use waypost_domain::{
+    ConnectionId, EngineKind, NumberFound, Outgoing, PhoneNumber, SessionEvent, SessionId, Timestamp,
 };
+use waypost_engine::{Engine, EventSink, Link, LinkError, PairingCode, SendFailure, SessionSpec};
 
 /// What every QR code of it says.
 pub const QR: &str = "2@WhoeverScansThisLinksTheirAccount";
@@ -42,7 +41,7 @@ impl Engine for UnlinkedEngine {
 #[async_trait]
 impl Link for Waiting {
     async fn connect(&self) -> Result<(), LinkError> {
-        self.sink.post(self.session, EngineEvent::Qr { code: QR.into(), expires_at: LATER });
+        self.sink.session_event(self.session, SessionEvent::Qr { code: QR.into(), expires_at: LATER });
         Ok(())
     }
 

@@ -7,8 +7,7 @@ use wacore::{
     proto_helpers::MessageExt as _,
     types::message::{MessageCategory, MessageInfo},
 };
-use waypost_domain::{Timestamp, WaMessageId};
-use waypost_engine::Inbound;
+use waypost_domain::{Inbound, Timestamp, WaMessageId};
 use whatsapp_rust::waproto::whatsapp as wa;
 
 use crate::jid;

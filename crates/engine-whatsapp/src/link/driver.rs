@@ -17,7 +17,6 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 use wacore::{iq::keepalive::KeepaliveSpec, store::traits::DeviceStore as _, types::events::PairSuccess};
-use waypost_engine::{EndReason, EngineEvent};
 use whatsapp_rust::{Client, IqError};
 
 use super::{
@@ -29,6 +28,7 @@ use super::{
     redelivery::Redelivery,
 };
 use crate::{backend::SessionBackend, inbound, jid, version::Version};
+use waypost_domain::{EndReason, SessionEvent};
 
 /// How long a client may take to put itself away: two flushes of 5 s each and some.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -68,7 +68,7 @@ pub(super) async fn drive(link: Arc<LinkCore>, mut orders: watch::Receiver<Optio
     let mut doubt = Doubt::default();
     let mut refused_version = None;
     loop {
-        link.post(EngineEvent::Connecting);
+        link.session_event(SessionEvent::Connecting);
         let started = Instant::now();
         let version = link.shared.versions.current();
         let version = tokio::select! {
@@ -84,30 +84,30 @@ pub(super) async fn drive(link: Arc<LinkCore>, mut orders: watch::Receiver<Optio
         }
         let pause = match end {
             End::Told => return,
-            End::QrExhausted => return link.post(EngineEvent::QrExhausted),
+            End::QrExhausted => return link.session_event(SessionEvent::QrExhausted),
             End::Network(EndReason::ClientOutdated) if refused_version != Some(version) => {
                 // What was looked up may be old by now. A second refusal is final.
                 refused_version = Some(version);
                 link.shared.versions.refused().await;
                 if link.shared.versions.current().await == version {
-                    return link.post(EngineEvent::Ended(EndReason::ClientOutdated));
+                    return link.session_event(SessionEvent::Ended(EndReason::ClientOutdated));
                 }
                 Duration::ZERO
             }
-            End::Network(reason) => return link.post(EngineEvent::Ended(reason)),
+            End::Network(reason) => return link.session_event(SessionEvent::Ended(reason)),
             End::Unlinked(word) => {
                 if doubt.hear(&word, was_connected) {
-                    return link.post(EngineEvent::Ended(EndReason::LoggedOut { reason: word.reason }));
+                    return link.session_event(SessionEvent::Ended(EndReason::LoggedOut { reason: word.reason }));
                 }
                 link.warn(&word.reason, "WhatsApp says that the device was unlinked; making sure");
-                link.post(EngineEvent::ConnectionLost {
+                link.session_event(SessionEvent::ConnectionLost {
                     reason: format!("WhatsApp said that {}, which another login makes sure of", word.reason),
                 });
                 doubt.pause(link.shared.config.timings.doubt)
             }
             End::GaveUp(reason) => {
                 link.warn(&reason, "the session's client gave up; another takes its place");
-                link.post(EngineEvent::ConnectionLost { reason: "the client failed".to_owned() });
+                link.session_event(SessionEvent::ConnectionLost { reason: "the client failed".to_owned() });
                 let pause = wait;
                 wait = (wait * 2).min(RESTART_WAIT.1);
                 pause
@@ -294,7 +294,7 @@ impl Running {
             Change::Qr { code, lasts } => {
                 (self.lost, self.shows_qr) = (None, true);
                 let expires_at = self.link.shared.env.now().plus(lasts);
-                self.link.post(EngineEvent::Qr { code, expires_at });
+                self.link.session_event(SessionEvent::Qr { code, expires_at });
             }
             Change::QrExhausted => return Some(End::QrExhausted),
             Change::Paired(paired) => return self.linked(&paired).await,
@@ -302,7 +302,7 @@ impl Running {
                 (self.connected, self.was_connected, self.lost) = (true, true, None);
                 self.liveness.connected(self.signs(), Instant::now());
                 self.hollow = None;
-                self.link.post(EngineEvent::Connected { connection, push_name: self.push_name() });
+                self.link.session_event(SessionEvent::Connected { connection, push_name: self.push_name() });
                 self.appear_offline().await;
             }
             Change::Renamed => self.presence_due = true,
@@ -337,7 +337,7 @@ impl Running {
             }));
         };
         let lid = jid::from_wire(&paired.lid);
-        self.link.post(EngineEvent::Linked { phone_number, lid, push_name: self.push_name() });
+        self.link.session_event(SessionEvent::Linked { phone_number, lid, push_name: self.push_name() });
         None
     }
 
@@ -352,8 +352,8 @@ impl Running {
             return;
         }
         self.lost = Some(reason.clone());
-        self.link.post(EngineEvent::ConnectionLost { reason });
-        self.link.post(EngineEvent::Connecting);
+        self.link.session_event(SessionEvent::ConnectionLost { reason });
+        self.link.session_event(SessionEvent::Connecting);
     }
 
     /// Why this client is of no more use, where that is so.

@@ -11,11 +11,11 @@ use std::{
 use tokio::sync::mpsc;
 use wacore::types::events::{Event, EventHandler, EventInterest, EventKind, InboundMessage, PairSuccess, Receipt};
 use wacore_binary::JidExt as _;
-use waypost_engine::{ConnectionId, EndReason};
 use whatsapp_rust::Client;
 
 use super::{LinkCore, Unlinked};
 use crate::verdict;
+use waypost_domain::{ConnectionId, EndReason};
 
 /// How many events may wait for the driver. They come one by one over seconds; more than this is a driver that hangs.
 pub(super) const MAX_WAITING: usize = 256;
@@ -74,7 +74,7 @@ impl Events {
         if !from_self && let Some(event) = verdict::receipt(receipt) {
             // As good as an acknowledgement: it proves that messages leave.
             self.link.answered.fetch_add(1, Ordering::Relaxed);
-            self.link.post(event);
+            self.link.message_event(event);
         }
     }
 }
@@ -86,7 +86,7 @@ impl EventHandler for Events {
             Event::ServerAck(ack) => {
                 if let Some(event) = verdict::ack(ack, now) {
                     self.link.answered.fetch_add(1, Ordering::Relaxed);
-                    self.link.post(event);
+                    self.link.message_event(event);
                 }
             }
             Event::Receipt(receipt) => self.receipt(receipt),

@@ -6,8 +6,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use waypost_domain::{JidServer, PhoneNumber};
-use waypost_engine::{FoundAccount, LinkError, NumberFound};
+use waypost_domain::{FoundAccount, JidServer, NumberFound, PhoneNumber};
+use waypost_engine::LinkError;
 use whatsapp_rust::{
     Client, IqError,
     lid_pn_cache::LearningSource,

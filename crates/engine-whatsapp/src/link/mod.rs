@@ -22,10 +22,8 @@ use std::sync::{
 
 use async_trait::async_trait;
 use tokio::{sync::watch, task::JoinHandle};
-use waypost_domain::PhoneNumber;
-use waypost_engine::{
-    ConnectionId, EngineEvent, EventSink, Link, LinkError, NumberFound, Outgoing, PairingCode, SendFailure, SessionSpec,
-};
+use waypost_domain::{ConnectionId, MessageEvent, NumberFound, Outgoing, PhoneNumber, SessionEvent};
+use waypost_engine::{EventSink, Link, LinkError, PairingCode, SendFailure, SessionSpec};
 use whatsapp_rust::{Client, SendOptions};
 
 use crate::{
@@ -186,9 +184,15 @@ impl LinkCore {
         self.client.borrow().clone()
     }
 
-    fn post(&self, event: EngineEvent) {
+    fn message_event(&self, event: MessageEvent) {
         if !self.quiet.load(Ordering::Acquire) {
-            self.sink.post(self.spec.id, event);
+            self.sink.message_event(self.spec.id, event);
+        }
+    }
+
+    fn session_event(&self, event: SessionEvent) {
+        if !self.quiet.load(Ordering::Acquire) {
+            self.sink.session_event(self.spec.id, event);
         }
     }
 

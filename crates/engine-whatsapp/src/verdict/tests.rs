@@ -22,7 +22,7 @@ fn an_ack_without_an_error_is_acked_at_the_servers_time() {
         .class("message".to_owned())
         .timestamp(DateTime::from_timestamp(1_600_000_000, 0).unwrap())
         .build();
-    let acked = |at| Some(EngineEvent::Acked { wa_id: WaMessageId::from("A".to_owned()), at });
+    let acked = |at| Some(MessageEvent::Acked { wa_id: WaMessageId::from("A".to_owned()), at });
     assert_eq!(ack(&with_time, NOW), acked(Timestamp::from_secs(1_600_000_000)));
     let without = ServerAck::builder().id("A".to_owned()).class("message".to_owned()).build();
     assert_eq!(ack(&without, NOW), acked(NOW));
@@ -38,7 +38,7 @@ fn an_ack_without_an_error_is_acked_at_the_servers_time() {
 #[case("999", FailureCode::RejectedByWhatsapp)]
 #[case("what", FailureCode::RejectedByWhatsapp)]
 fn an_ack_with_an_error_is_a_refusal_with_its_number(#[case] error: &str, #[case] expected: FailureCode) {
-    let Some(EngineEvent::Refused { code, reason, .. }) = ack(&server_ack(Some("message"), Some(error)), NOW) else {
+    let Some(MessageEvent::Refused { code, reason, .. }) = ack(&server_ack(Some("message"), Some(error)), NOW) else {
         panic!("not a refusal");
     };
     assert_eq!(code, expected);
@@ -53,9 +53,10 @@ fn an_ack_of_anything_but_a_message_says_nothing(#[case] class: Option<&str>) {
     assert_eq!(ack(&server_ack(class, None), NOW), None);
 }
 
-fn a_receipt(kind: ReceiptType, chat: &str) -> Receipt {
+fn a_receipt(kind: ReceiptType, chat: &str, sender: &str) -> Receipt {
+    let (chat, sender) = (chat.parse().unwrap(), sender.parse().unwrap());
     Receipt::builder()
-        .source(MessageSource { chat: chat.parse().unwrap(), ..MessageSource::default() })
+        .source(MessageSource { chat, sender, ..MessageSource::default() })
         .message_ids(vec!["A".to_owned(), "B".to_owned()])
         .timestamp(DateTime::from_timestamp(1_700_000_000, 0).unwrap())
         .r#type(kind)
@@ -79,9 +80,33 @@ fn a_receipt_proves_what_its_kind_says(#[case] wire: ReceiptType, #[case] kind: 
 }
 
 #[test]
-fn a_receipt_carries_its_messages_and_its_chat_as_written() {
-    insta::assert_debug_snapshot!(receipt(&a_receipt(ReceiptType::Read, "100000000000001:3@lid")));
-    assert_eq!(receipt(&a_receipt(ReceiptType::Read, "status@broadcast")), None);
+fn a_receipt_carries_its_messages_and_its_sender_without_the_device() {
+    let device = "100000000000001:3@lid";
+    insta::assert_debug_snapshot!(receipt(&a_receipt(ReceiptType::Read, device, device)));
+}
+
+#[rstest]
+#[case::a_chat_by_number(
+    "919876543210:5@s.whatsapp.net",
+    "919876543210:5@s.whatsapp.net",
+    Some("919876543210@s.whatsapp.net")
+)]
+#[case::a_group("120363021033254949@g.us", "100000000000001:3@lid", Some("100000000000001@lid"))]
+#[case::a_group_without_a_member("120363021033254949@g.us", "120363021033254949@g.us", None)]
+#[case::a_chat_that_is_none_of_ours("status@broadcast", "status@broadcast", None)]
+#[case::a_member_of_a_broadcast("status@broadcast", "100000000000001:3@lid", Some("100000000000001@lid"))]
+fn a_receipt_is_from_a_person_and_never_dropped_for_its_addresses(
+    #[case] chat: &str,
+    #[case] sender: &str,
+    #[case] expected: Option<&str>,
+) {
+    let Some(MessageEvent::Receipt { participant, wa_ids, .. }) =
+        receipt(&a_receipt(ReceiptType::Delivered, chat, sender))
+    else {
+        panic!("the receipt was dropped");
+    };
+    assert_eq!(participant.map(|jid| jid.to_string()).as_deref(), expected);
+    assert_eq!(wa_ids.len(), 2);
 }
 
 fn server_error(code: u16) -> SendError {

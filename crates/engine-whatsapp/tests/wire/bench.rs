@@ -14,10 +14,10 @@ use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use wa_sim::{AccountHandle, Sim};
-use waypost_domain::{Content, Env, Jid, SessionId, WaMessageId};
-use waypost_engine::{
-    ConnectionId, Engine as _, EngineEvent, EventSink, Inbound, Link, NotStored, Outgoing, SendFailure, SessionSpec,
+use waypost_domain::{
+    ConnectionId, Content, Env, Inbound, Jid, MessageEvent, Outgoing, ReceiptKind, SessionEvent, SessionId, WaMessageId,
 };
+use waypost_engine::{Engine as _, EventSink, Link, NotStored, SendFailure, SessionSpec};
 use waypost_engine_whatsapp::{Timings, WhatsappConfig, WhatsappEngine};
 use waypost_store::{KeyKind, MasterKey, Store, StoreConfig};
 
@@ -169,14 +169,26 @@ pub struct Sink {
 
 #[derive(Default)]
 pub struct Heard {
-    pub events: Vec<(SessionId, EngineEvent)>,
+    pub answers: Vec<(SessionId, MessageEvent)>,
+    pub events: Vec<(SessionId, SessionEvent)>,
     pub inbound: Vec<(SessionId, Inbound)>,
     pub refused: u32,
 }
 
 impl Heard {
-    pub fn of(&self, session: SessionId) -> impl Iterator<Item = &EngineEvent> {
+    /// What was said about the session.
+    pub fn of(&self, session: SessionId) -> impl Iterator<Item = &SessionEvent> {
         self.events.iter().filter(move |(id, _)| *id == session).map(|(_, event)| event)
+    }
+
+    /// What was said about the session's messages.
+    pub fn answers_of(&self, session: SessionId) -> impl Iterator<Item = &MessageEvent> {
+        self.answers.iter().filter(move |(id, _)| *id == session).map(|(_, event)| event)
+    }
+
+    /// Whether nothing was said, of sessions or of messages.
+    pub fn no_events(&self) -> bool {
+        self.answers.is_empty() && self.events.is_empty()
     }
 
     pub fn inbound_of(&self, session: SessionId) -> impl Iterator<Item = &Inbound> {
@@ -184,7 +196,7 @@ impl Heard {
     }
 
     pub fn times_connected(&self, session: SessionId) -> usize {
-        self.of(session).filter(|event| matches!(event, EngineEvent::Connected { .. })).count()
+        self.of(session).filter(|event| matches!(event, SessionEvent::Connected { .. })).count()
     }
 }
 
@@ -224,14 +236,17 @@ impl Sink {
         };
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(found) => found,
-            Err(elapsed) => panic!("never heard: {what} ({elapsed}); heard {:#?}", self.heard().events),
+            Err(elapsed) => {
+                let Heard { events, answers, .. } = &*self.heard();
+                panic!("never heard: {what} ({elapsed}); heard {events:#?}, {answers:#?}")
+            }
         }
     }
 
     pub async fn qr(&self, session: SessionId) -> String {
         self.until("a QR code", |heard| {
             heard.of(session).find_map(|event| match event {
-                EngineEvent::Qr { code, .. } => Some(code.clone()),
+                SessionEvent::Qr { code, .. } => Some(code.clone()),
                 _ => None,
             })
         })
@@ -244,7 +259,10 @@ impl Sink {
 
     pub async fn acked(&self, session: SessionId, id: &WaMessageId) {
         self.until("an ack", |heard| {
-            heard.of(session).find(|event| matches!(event, EngineEvent::Acked { wa_id, .. } if wa_id == id)).map(drop)
+            heard
+                .answers_of(session)
+                .find(|event| matches!(event, MessageEvent::Acked { wa_id, .. } if wa_id == id))
+                .map(drop)
         })
         .await;
     }
@@ -256,11 +274,13 @@ impl Sink {
         .await
     }
 
-    pub async fn receipt(&self, session: SessionId, id: &WaMessageId, kind: waypost_engine::ReceiptKind) -> Jid {
+    pub async fn receipt(&self, session: SessionId, id: &WaMessageId, kind: ReceiptKind) -> Option<Jid> {
         self.until("a receipt", |heard| {
-            heard.of(session).find_map(|event| match event {
-                EngineEvent::Receipt { wa_ids, chat, kind: proved, .. } if *proved == kind && wa_ids.contains(id) => {
-                    Some(chat.clone())
+            heard.answers_of(session).find_map(|event| match event {
+                MessageEvent::Receipt { wa_ids, participant, kind: proved, .. }
+                    if *proved == kind && wa_ids.contains(id) =>
+                {
+                    Some(participant.clone())
                 }
                 _ => None,
             })
@@ -271,8 +291,13 @@ impl Sink {
 
 #[async_trait]
 impl EventSink for Sink {
-    fn post(&self, session: SessionId, event: EngineEvent) {
-        if let EngineEvent::Connected { connection, .. } = &event {
+    fn message_event(&self, session: SessionId, event: MessageEvent) {
+        self.heard().answers.push((session, event));
+        self.changed.send_replace(());
+    }
+
+    fn session_event(&self, session: SessionId, event: SessionEvent) {
+        if let SessionEvent::Connected { connection, .. } = &event {
             self.connections.lock().unwrap().insert(session, *connection);
         }
         self.heard().events.push((session, event));
@@ -280,7 +305,7 @@ impl EventSink for Sink {
     }
 
     fn mark(&self, session: SessionId) -> u64 {
-        self.heard().of(session).filter(|event| matches!(event, EngineEvent::Receipt { .. })).count() as u64
+        self.heard().answers_of(session).filter(|event| matches!(event, MessageEvent::Receipt { .. })).count() as u64
     }
 
     async fn recorded(&self, _session: SessionId, mark: u64) {

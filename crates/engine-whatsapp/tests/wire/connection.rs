@@ -1,6 +1,7 @@
 //! Connections that break, end, and come back.
 
-use waypost_engine::{EngineEvent, SendFailure};
+use waypost_domain::SessionEvent;
+use waypost_engine::SendFailure;
 
 use crate::bench::{Bench, jid, text, until};
 
@@ -12,11 +13,11 @@ async fn a_cut_connection_is_reported_and_made_again() {
     assert!(alice.account.cut(alice.device));
     bench.sink.connected(alice.id, 1).await;
     let heard = bench.sink.heard();
-    let events: Vec<&EngineEvent> = heard.of(alice.id).collect();
+    let events: Vec<&SessionEvent> = heard.of(alice.id).collect();
     assert!(
         matches!(
             events.as_slice(),
-            [EngineEvent::ConnectionLost { .. }, EngineEvent::Connecting, EngineEvent::Connected { .. }]
+            [SessionEvent::ConnectionLost { .. }, SessionEvent::Connecting, SessionEvent::Connected { .. }]
         ),
         "{events:?}"
     );
@@ -32,13 +33,13 @@ async fn a_network_that_cannot_be_reached_is_reported_once_and_tried_on() {
     bench
         .sink
         .until("a lost connection", |heard| {
-            heard.of(id).find(|event| matches!(event, EngineEvent::ConnectionLost { .. })).map(drop)
+            heard.of(id).find(|event| matches!(event, SessionEvent::ConnectionLost { .. })).map(drop)
         })
         .await;
     let heard = bench.sink.heard();
-    let told = heard.of(id).filter(|event| matches!(event, EngineEvent::ConnectionLost { .. })).count();
+    let told = heard.of(id).filter(|event| matches!(event, SessionEvent::ConnectionLost { .. })).count();
     assert_eq!(told, 1);
-    assert!(!heard.of(id).any(|event| matches!(event, EngineEvent::Ended(_))));
+    assert!(!heard.of(id).any(|event| matches!(event, SessionEvent::Ended(_))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,7 +54,7 @@ async fn a_disconnected_session_parks_its_messages_and_connects_without_a_qr_cod
     alice.link.connect().await.unwrap();
     bench.sink.connected(alice.id, 1).await;
     let heard = bench.sink.heard();
-    assert!(!heard.of(alice.id).any(|event| matches!(event, EngineEvent::Qr { .. })));
+    assert!(!heard.of(alice.id).any(|event| matches!(event, SessionEvent::Qr { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,7 +64,7 @@ async fn a_dropped_link_closes_its_connection() {
     bench.sink.forget();
     drop(alice.link);
     until("the socket is closed", || !alice.account.is_connected(alice.device)).await;
-    assert!(bench.sink.heard().events.is_empty());
+    assert!(bench.sink.heard().no_events());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! Linking, and its end.
 
-use waypost_engine::{EndReason, Engine as _, EngineEvent, LinkError};
+use waypost_domain::{EndReason, SessionEvent};
+use waypost_engine::{Engine as _, LinkError};
 
 use crate::bench::{Bench, until};
 
@@ -12,17 +13,17 @@ async fn a_scanned_qr_code_links_then_connects() {
     let steps: Vec<&str> = heard
         .of(alice.id)
         .map(|event| match event {
-            EngineEvent::Connecting => "connecting",
-            EngineEvent::Qr { expires_at, .. } => {
+            SessionEvent::Connecting => "connecting",
+            SessionEvent::Qr { expires_at, .. } => {
                 assert!(*expires_at > bench.env.now(), "a QR code says how long it lasts");
                 "qr"
             }
-            EngineEvent::Linked { phone_number, lid, .. } => {
+            SessionEvent::Linked { phone_number, lid, .. } => {
                 assert_eq!(phone_number.as_str(), "4915100000001");
                 assert_eq!(lid.as_ref().unwrap().user(), alice.account.lid());
                 "linked"
             }
-            EngineEvent::Connected { .. } => "connected",
+            SessionEvent::Connected { .. } => "connected",
             other => panic!("unexpected {other:?}"),
         })
         .collect();
@@ -63,7 +64,7 @@ async fn a_device_that_its_owner_unlinks_is_logged_out_and_links_anew_once_forgo
     bench
         .sink
         .until("logged out", |heard| {
-            heard.of(alice.id).find(|event| matches!(event, EngineEvent::Ended(EndReason::LoggedOut { .. }))).map(drop)
+            heard.of(alice.id).find(|event| matches!(event, SessionEvent::Ended(EndReason::LoggedOut { .. }))).map(drop)
         })
         .await;
     bench.sink.forget();
@@ -79,7 +80,7 @@ async fn a_logout_unlinks_the_device_at_the_server_and_says_no_more() {
     bench.sink.forget();
     alice.link.logout().await;
     until("the device is gone", || alice.account.devices().is_empty()).await;
-    assert!(bench.sink.heard().events.is_empty(), "{:?}", bench.sink.heard().events);
+    assert!(bench.sink.heard().no_events(), "{:?}", bench.sink.heard().events);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

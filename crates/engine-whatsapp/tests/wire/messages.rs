@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use wa_sim::{Fault, FaultRule};
-use waypost_domain::{Content, FailureCode};
-use waypost_engine::{EngineEvent, ReceiptKind};
+use waypost_domain::{Content, FailureCode, MessageEvent, ReceiptKind, SessionEvent};
 use waypost_engine_whatsapp::Timings;
 
 use crate::bench::{Bench, jid, text, until};
@@ -67,7 +66,7 @@ async fn a_message_sent_again_after_a_restart_carries_the_same_id() {
     let link = bench.open(alice.id, ALICE).await;
     link.connect().await.unwrap();
     bench.sink.connected(alice.id, 1).await;
-    assert!(!bench.sink.heard().of(alice.id).any(|event| matches!(event, EngineEvent::Qr { .. })));
+    assert!(!bench.sink.heard().of(alice.id).any(|event| matches!(event, SessionEvent::Qr { .. })));
 
     link.send(bench.sink.connection(alice.id), &message).await.unwrap();
     bench.sink.acked(alice.id, &message.wa_id).await;
@@ -112,8 +111,8 @@ async fn a_refused_message_is_refused_with_its_code() {
     let code = bench
         .sink
         .until("a refusal", |heard| {
-            heard.of(alice.id).find_map(|event| match event {
-                EngineEvent::Refused { wa_id, code, .. } if *wa_id == message.wa_id => Some(*code),
+            heard.answers_of(alice.id).find_map(|event| match event {
+                MessageEvent::Refused { wa_id, code, .. } if *wa_id == message.wa_id => Some(*code),
                 _ => None,
             })
         })
@@ -132,8 +131,8 @@ async fn without_an_ack_a_message_is_not_acked() {
     bench.send(&alice, &silent).await.unwrap();
     bench.send(&alice, &answered).await.unwrap();
     bench.sink.acked(alice.id, &answered.wa_id).await;
-    let acked = |event: &EngineEvent| matches!(event, EngineEvent::Acked { wa_id, .. } if *wa_id == silent.wa_id);
-    assert!(!bench.sink.heard().of(alice.id).any(acked));
+    let acked = |event: &MessageEvent| matches!(event, MessageEvent::Acked { wa_id, .. } if *wa_id == silent.wa_id);
+    assert!(!bench.sink.heard().answers_of(alice.id).any(acked));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,7 +178,7 @@ async fn a_message_whose_keys_could_not_be_read_comes_again() {
         .sink
         .until("a word about the database", |heard| {
             heard.of(alice.id).find_map(|event| match event {
-                EngineEvent::ConnectionLost { reason } => reason.contains("database").then_some(()),
+                SessionEvent::ConnectionLost { reason } => reason.contains("database").then_some(()),
                 _ => None,
             })
         })
@@ -308,8 +307,8 @@ async fn a_receipt_of_the_accounts_own_phone_proves_nothing() {
     bench.send(&alice, &seen).await.unwrap();
     bench.sink.receipt(alice.id, &seen.wa_id, ReceiptKind::Delivered).await;
     let of_unseen =
-        |event: &EngineEvent| matches!(event, EngineEvent::Receipt { wa_ids, .. } if wa_ids.contains(&unseen.wa_id));
-    assert!(!bench.sink.heard().of(alice.id).any(of_unseen));
+        |event: &MessageEvent| matches!(event, MessageEvent::Receipt { wa_ids, .. } if wa_ids.contains(&unseen.wa_id));
+    assert!(!bench.sink.heard().answers_of(alice.id).any(of_unseen));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,9 @@
 //! The simulator itself goes away and comes back: what the tests of crashes rely on.
 
 use wa_sim::Shown;
-use waypost_engine::EngineEvent;
 
 use crate::bench::{Bench, jid, text, until};
+use waypost_domain::SessionEvent;
 
 const ALICE: &str = "4915100000001";
 const BOB: &str = "4915100000002";
@@ -44,5 +44,5 @@ async fn a_restart_of_the_simulator_loses_nothing_and_shows_nothing_twice() {
     assert!(shown.iter().all(|message| message.times == 1 && message.failed == 0), "{shown:#?}");
     let heard = bench.sink.heard();
     assert_eq!(heard.inbound_of(bob.id).filter(|message| message.sender == jid(ALICE) || !message.from_me).count(), 2);
-    assert!(!heard.events.iter().any(|(_, event)| matches!(event, EngineEvent::Qr { .. } | EngineEvent::Ended(_))));
+    assert!(!heard.events.iter().any(|(_, event)| matches!(event, SessionEvent::Qr { .. } | SessionEvent::Ended(_))));
 }

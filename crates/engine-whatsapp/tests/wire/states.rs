@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use wa_sim::{ConnectionFault, ConnectionRule, Failure, Fault, FaultRule, Scope, StreamError};
-use waypost_engine::{EndReason, EngineEvent};
 use waypost_engine_whatsapp::Timings;
 
 use crate::bench::{Bench, Session, jid, text};
+use waypost_domain::{EndReason, SessionEvent};
 
 const ALICE: &str = "4915100000001";
 const BOB: &str = "4915100000002";
@@ -50,7 +50,7 @@ async fn end(bench: &Bench, alice: &Session) -> EndReason {
         .sink
         .until("an end", |heard| {
             heard.of(alice.id).find_map(|event| match event {
-                EngineEvent::Ended(reason) => Some(reason.clone()),
+                SessionEvent::Ended(reason) => Some(reason.clone()),
                 _ => None,
             })
         })
@@ -62,7 +62,7 @@ async fn loss(bench: &Bench, alice: &Session, about: &str) {
         .sink
         .until(about, |heard| {
             heard.of(alice.id).find_map(|event| match event {
-                EngineEvent::ConnectionLost { reason } if reason.contains(about) => Some(()),
+                SessionEvent::ConnectionLost { reason } if reason.contains(about) => Some(()),
                 _ => None,
             })
         })
@@ -82,7 +82,7 @@ async fn still_linked(bench: &Bench, alice: &Session) {
     alice.link.connect().await.unwrap();
     bench.sink.connected(alice.id, 1).await;
     let heard = bench.sink.heard();
-    assert!(!heard.of(alice.id).any(|event| matches!(event, EngineEvent::Qr { .. })), "the credentials are kept");
+    assert!(!heard.of(alice.id).any(|event| matches!(event, SessionEvent::Qr { .. })), "the credentials are kept");
 }
 
 #[rstest]
@@ -95,7 +95,7 @@ async fn a_login_refused_once_is_made_again_and_the_credentials_are_kept(#[case]
     loss(&bench, &alice, "unlinked").await;
     bench.sink.connected(alice.id, 1).await;
     let heard = bench.sink.heard();
-    assert!(!heard.of(alice.id).any(|event| matches!(event, EngineEvent::Ended(_) | EngineEvent::Qr { .. })));
+    assert!(!heard.of(alice.id).any(|event| matches!(event, SessionEvent::Ended(_) | SessionEvent::Qr { .. })));
 }
 
 #[rstest]
@@ -121,7 +121,7 @@ async fn a_word_that_the_device_is_gone_is_not_believed_where_the_next_login_suc
     loss(&bench, &alice, "unlinked").await;
     bench.sink.connected(alice.id, 1).await;
     let heard = bench.sink.heard();
-    assert!(!heard.of(alice.id).any(|event| matches!(event, EngineEvent::Ended(_) | EngineEvent::Qr { .. })));
+    assert!(!heard.of(alice.id).any(|event| matches!(event, SessionEvent::Ended(_) | SessionEvent::Qr { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -182,9 +182,9 @@ async fn a_stream_that_ends_in_an_error_is_made_again(#[case] code: u16) {
     bench.sink.connected(alice.id, 1).await;
     assert_eq!(logins(&bench), 1);
     let heard: Vec<_> = bench.sink.heard().of(alice.id).cloned().collect();
-    assert!(!heard.iter().any(|event| matches!(event, EngineEvent::Ended(_))), "{heard:?}");
+    assert!(!heard.iter().any(|event| matches!(event, SessionEvent::Ended(_))), "{heard:?}");
     // After a 515 the client is back at once, mostly before anybody looks.
-    assert!(code == 515 || matches!(heard[0], EngineEvent::ConnectionLost { .. }), "{heard:?}");
+    assert!(code == 515 || matches!(heard[0], SessionEvent::ConnectionLost { .. }), "{heard:?}");
 }
 
 #[rstest]
@@ -224,7 +224,7 @@ async fn a_quiet_connection_that_answers_stays() {
     bench.send(&alice, &message).await.unwrap();
     bench.sink.acked(alice.id, &message.wa_id).await;
     assert_eq!(logins(&bench), 0, "an idle connection is asked, and kept");
-    assert!(!bench.sink.heard().of(alice.id).any(|event| matches!(event, EngineEvent::ConnectionLost { .. })));
+    assert!(!bench.sink.heard().of(alice.id).any(|event| matches!(event, SessionEvent::ConnectionLost { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! A session's line in the pretend network: whether it is linked and connected, and what waits for it.
 //!
 //! Events are posted under the line's lock, so that they arrive in the order in which they happened;
-//! [`EventSink::post`] never blocks. Incoming texts are handed over by a task that exists while there are any.
+//! an [`EventSink`] never blocks on them. Incoming texts are handed over by a task that exists while there are any.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,9 @@ use std::{
 };
 
 use tokio::sync::Semaphore;
-use waypost_domain::{Env, Jid, JidServer, PhoneNumber, SessionId};
+use waypost_domain::{
+    ConnectionId, EndReason, Env, Inbound, Jid, JidServer, MessageEvent, PhoneNumber, SessionEvent, SessionId,
+};
 
 use super::{
     keeper::Keeper,
@@ -20,7 +22,7 @@ use super::{
     script::Step,
     timer::{Entry, Flight, MAX_IN_FLIGHT_PER_SESSION, Told, Turn, UNKNOWN},
 };
-use crate::{ConnectionId, EndReason, EngineEvent, EventSink, Inbound, SendFailure};
+use crate::{EventSink, SendFailure};
 
 /// What pretend phones call themselves.
 const PUSH_NAME: &str = "Sandbox phone";
@@ -114,12 +116,12 @@ impl Line {
         if state.link != link || state.connection == Connection::Open {
             return;
         }
-        self.post(&state, EngineEvent::Connecting);
+        self.session_event(&state, SessionEvent::Connecting);
         if state.account.is_none() {
             let phone_number = number.cloned().unwrap_or_else(|| own_number(self.session));
             state.account = Some(phone_number.clone());
             let push_name = Some(PUSH_NAME.to_owned());
-            self.post(&state, EngineEvent::Linked { phone_number, lid: None, push_name });
+            self.session_event(&state, SessionEvent::Linked { phone_number, lid: None, push_name });
         }
         self.open(&mut state);
     }
@@ -127,7 +129,10 @@ impl Line {
     fn open(self: &Arc<Self>, state: &mut State) {
         state.connection = Connection::Open;
         state.id.0 += 1;
-        self.post(state, EngineEvent::Connected { connection: state.id, push_name: Some(PUSH_NAME.to_owned()) });
+        self.session_event(
+            state,
+            SessionEvent::Connected { connection: state.id, push_name: Some(PUSH_NAME.to_owned()) },
+        );
         let mut waiting = std::mem::take(&mut state.waiting);
         for flight in waiting.iter_mut().map(|entry| &mut entry.flight).filter(|flight| flight.sent_over == UNKNOWN) {
             flight.sent_over = state.id;
@@ -202,8 +207,9 @@ impl Line {
         match &entry.step {
             Step::Receipt(kind) => {
                 let Flight { wa_id, to, .. } = &entry.flight;
-                let (wa_ids, chat) = (vec![wa_id.clone()], to.clone());
-                self.post(&state, EngineEvent::Receipt { wa_ids, chat, kind: *kind, at: self.env.now() });
+                let (wa_ids, participant) = (vec![wa_id.clone()], Some(writer(to)));
+                let at = self.env.now();
+                self.message_event(&state, MessageEvent::Receipt { wa_ids, participant, kind: *kind, at });
                 entry.flight.told = self.told(&state);
                 turn.told(entry.flight.told.clone());
             }
@@ -223,18 +229,18 @@ impl Line {
         let at = self.env.now();
         let same_connection = state.connection == Connection::Open && state.id == *sent_over;
         match step {
-            Step::Ack if same_connection => self.post(state, EngineEvent::Acked { wa_id: wa_id.clone(), at }),
+            Step::Ack if same_connection => self.message_event(state, MessageEvent::Acked { wa_id: wa_id.clone(), at }),
             Step::Refuse { error, code } if same_connection => {
                 let reason = format!("ack error {error}");
-                self.post(state, EngineEvent::Refused { wa_id: wa_id.clone(), code: *code, reason, at });
+                self.message_event(state, MessageEvent::Refused { wa_id: wa_id.clone(), code: *code, reason, at });
             }
             Step::LoseConnection if same_connection => {
                 state.connection = Connection::Lost;
                 let reason = "the pretend connection broke".to_owned();
-                self.post(state, EngineEvent::ConnectionLost { reason });
+                self.session_event(state, SessionEvent::ConnectionLost { reason });
             }
             Step::Reconnect if state.connection == Connection::Lost && state.id == *sent_over => {
-                self.post(state, EngineEvent::Connecting);
+                self.session_event(state, SessionEvent::Connecting);
                 self.open(state);
             }
             Step::End(reason) if same_connection => {
@@ -242,7 +248,7 @@ impl Line {
                 if matches!(reason, EndReason::LoggedOut { .. }) {
                     state.account = None;
                 }
-                self.post(state, EngineEvent::Ended(reason.clone()));
+                self.session_event(state, SessionEvent::Ended(reason.clone()));
             }
             _ => {}
         }
@@ -255,23 +261,24 @@ impl Line {
         Some(Told { sink, session: self.session, mark })
     }
 
-    fn post(&self, state: &State, event: EngineEvent) {
+    fn message_event(&self, state: &State, event: MessageEvent) {
         if let Some(sink) = &state.sink {
-            sink.post(self.session, event);
+            sink.message_event(self.session, event);
         }
     }
 
-    /// A text from `chat`, or from its one member where it is a group.
+    fn session_event(&self, state: &State, event: SessionEvent) {
+        if let Some(sink) = &state.sink {
+            sink.session_event(self.session, event);
+        }
+    }
+
+    /// A text that comes in from `chat`.
     fn incoming(&self, chat: &Jid, reply: Reply) -> Inbound {
-        let sender = if chat.server() == JidServer::Group {
-            GROUP_MEMBER.parse().expect("the constant is a JID")
-        } else {
-            chat.clone()
-        };
         Inbound {
             wa_id: reply.wa_id,
             chat: chat.clone(),
-            sender,
+            sender: writer(chat),
             sender_alt: None,
             from_me: false,
             push_name: Some(PUSH_NAME.to_owned()),
@@ -313,6 +320,11 @@ impl Line {
         state.handing_over = false;
         None
     }
+}
+
+/// Who answers in `chat`: the other person, or the one member of a group.
+fn writer(chat: &Jid) -> Jid {
+    if chat.server() == JidServer::Group { GROUP_MEMBER.parse().expect("the constant is a JID") } else { chat.clone() }
 }
 
 impl State {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
-use waypost_domain::{FailureCode, PhoneNumber, SessionId};
+use waypost_domain::{ConnectionId, FailureCode, NumberFound, Outgoing, PhoneNumber, SessionId};
 
 use super::{
     line::{Line, LinkNumber},
@@ -14,7 +14,7 @@ use super::{
     script::{Timed, answer, script, waits_for_repeat},
     timer::{Departure, Flight},
 };
-use crate::{ConnectionId, EventSink, Link, LinkError, NumberFound, Outgoing, PairingCode, SendFailure, SessionSpec};
+use crate::{EventSink, Link, LinkError, PairingCode, SendFailure, SessionSpec};
 
 /// What every pretend phone types in.
 const PAIRING_CODE: &str = "SANDBOX1";

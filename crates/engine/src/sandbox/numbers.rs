@@ -1,8 +1,8 @@
 //! The recipients that behave in a way of their own, by their numbers.
 
-use waypost_domain::{FailureCode, Jid, JidServer, PhoneNumber, SessionId};
+use waypost_domain::{FailureCode, FoundAccount, Jid, JidServer, PhoneNumber, SessionId};
 
-use crate::{FoundAccount, LinkError};
+use crate::LinkError;
 
 /// What all magic numbers start with.
 const MAGIC_PREFIX: &str = "1555010";

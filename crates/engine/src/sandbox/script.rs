@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use waypost_domain::{Content, FailureCode, Timestamp};
+use waypost_domain::{Content, EndReason, FailureCode, ReceiptKind, Timestamp};
 
 use super::{SandboxDelays, mailbox::Reply, numbers::Conduct};
-use crate::{EndReason, ReceiptKind};
 
 /// How much longer than usual the slow recipient takes.
 const SLOWNESS: u32 = 20;

@@ -14,14 +14,14 @@ use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until},
 };
-use waypost_domain::{Jid, SessionId, WaMessageId};
+use waypost_domain::{ConnectionId, Jid, SessionId, WaMessageId};
 
 use super::{
     line::Line,
     network::unpoisoned,
     script::{Step, Timed},
 };
-use crate::{ConnectionId, EventSink};
+use crate::EventSink;
 
 /// How many messages may be under way in the whole engine.
 pub(super) const MAX_IN_FLIGHT: usize = 100_000;

@@ -6,8 +6,11 @@ use std::{
 };
 
 use tokio::sync::watch;
-use waypost_domain::{EngineKind, PhoneNumber, Session, SessionId, SessionStatus, TenantId, Timestamp};
-use waypost_engine::{ConnectionId, EngineEvent, Link};
+use waypost_domain::{
+    ConnectionId, EngineKind, PhoneNumber, Session, SessionEvent, SessionId, SessionState, SessionStatus, TenantId,
+    Timestamp,
+};
+use waypost_engine::Link;
 
 use crate::{
     live::OnDemand,
@@ -16,7 +19,7 @@ use crate::{
         record::Ledger,
     },
     people::People,
-    sessions::{Qr, State},
+    sessions::Qr,
 };
 
 /// The most state events of one session that wait to be written. A session has about ten in its whole way to
@@ -44,13 +47,13 @@ pub(crate) struct LiveSession {
     pub(crate) reading_people: tokio::sync::Mutex<()>,
     /// The people whom the session knows; read when they are first asked for.
     people: Mutex<Option<Box<People>>>,
-    state_events: Mutex<VecDeque<(u64, EngineEvent)>>,
+    state_events: Mutex<VecDeque<(u64, SessionEvent)>>,
 }
 
 /// What changes while a session lives.
 pub(crate) struct Live {
     pub(crate) name: String,
-    pub(crate) state: State,
+    pub(crate) state: SessionState,
     pub(crate) phone_number: Option<PhoneNumber>,
     /// The code that waits to be scanned.
     pub(crate) qr: Option<Qr>,
@@ -103,7 +106,12 @@ impl LiveSession {
             receipts: Ledger::default(),
             live: watch::Sender::new(Live {
                 name: row.name,
-                state: State { status: row.status, linked: row.linked, wanted: row.wanted, last_error: row.last_error },
+                state: SessionState {
+                    status: row.status,
+                    linked: row.linked,
+                    wanted: row.wanted,
+                    last_error: row.last_error,
+                },
                 phone_number: row.phone_number,
                 qr: None,
                 link: None,
@@ -191,11 +199,11 @@ impl LiveSession {
     }
 
     /// Puts a state event of link `number` in line to be written.
-    pub(crate) fn push_state_event(&self, number: u64, event: EngineEvent) {
+    pub(crate) fn push_state_event(&self, number: u64, event: SessionEvent) {
         let mut events = self.state_events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() >= STATE_EVENTS {
             // What is final or carries facts stays; of the moods between, the oldest goes.
-            let is_mood = |event: &EngineEvent| !matches!(event, EngineEvent::Linked { .. } | EngineEvent::Ended(_));
+            let is_mood = |event: &SessionEvent| !matches!(event, SessionEvent::Linked { .. } | SessionEvent::Ended(_));
             let oldest = events.iter().position(|(_, event)| is_mood(event)).unwrap_or(0);
             events.remove(oldest);
         }
@@ -203,7 +211,7 @@ impl LiveSession {
     }
 
     /// The next state event to write, with the number of its link.
-    pub(crate) fn pop_state_event(&self) -> Option<(u64, EngineEvent)> {
+    pub(crate) fn pop_state_event(&self) -> Option<(u64, SessionEvent)> {
         self.state_events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
@@ -239,13 +247,12 @@ pub(crate) fn a_session(env: &waypost_domain::Env) -> Arc<LiveSession> {
 
 #[cfg(test)]
 mod tests {
-    use waypost_domain::Env;
-    use waypost_engine::EndReason;
+    use waypost_domain::{EndReason, Env};
 
     use super::*;
 
-    fn connected() -> EngineEvent {
-        EngineEvent::Connected { connection: ConnectionId(1), push_name: None }
+    fn connected() -> SessionEvent {
+        SessionEvent::Connected { connection: ConnectionId(1), push_name: None }
     }
 
     #[test]
@@ -256,14 +263,14 @@ mod tests {
     #[test]
     fn a_flapping_session_has_so_many_events_in_line_and_keeps_the_final_ones() {
         let session = a_session(&Env::system());
-        session.push_state_event(1, EngineEvent::Ended(EndReason::Replaced));
+        session.push_state_event(1, SessionEvent::Ended(EndReason::Replaced));
         for _ in 0..1000 {
-            session.push_state_event(1, EngineEvent::Connecting);
+            session.push_state_event(1, SessionEvent::Connecting);
         }
         session.push_state_event(2, connected());
         let events: Vec<_> = std::iter::from_fn(|| session.pop_state_event()).collect();
         assert_eq!(events.len(), STATE_EVENTS);
-        assert_eq!(events[0], (1, EngineEvent::Ended(EndReason::Replaced)));
+        assert_eq!(events[0], (1, SessionEvent::Ended(EndReason::Replaced)));
         assert_eq!(events.last(), Some(&(2, connected())));
     }
 }

@@ -1,8 +1,8 @@
 //! Supervise: sessions that should be connected come back by themselves, without a new QR code and never all at once.
 //!
 //! After a start every session that is wanted and linked; while the process runs those whose last attempt ended in a way
-//! that may pass, at their time ([`crate::sessions::State::retry_at`]), and those of a refused client version when a new
-//! one is set. It guarantees that
+//! that may pass, at their time ([`waypost_domain::SessionState::retry_at`]), and those of a refused client version when
+//! a new one is set. It guarantees that
 //! - at most `session_logins_per_second` of them begin to log in each second, evenly spaced, however many there are: many
 //!   logins from one address in one moment look like an attack;
 //! - at most [`AT_ONCE`] are on their way at once;
@@ -19,9 +19,9 @@ use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, sleep_until, timeout},
 };
-use waypost_domain::{Session, SessionStatus, Timestamp};
+use waypost_domain::{Session, SessionInput, SessionStatus, Timestamp};
 
-use crate::{GatewayError, Inner, live::LiveSession, sessions::Input};
+use crate::{GatewayError, Inner, live::LiveSession};
 
 /// How many sessions may be on their way to `connected` at once.
 const AT_ONCE: usize = 64;
@@ -154,7 +154,7 @@ async fn work(inner: &Arc<Inner>) {
 }
 
 async fn resume(inner: Arc<Inner>, session: Arc<LiveSession>, _place: OwnedSemaphorePermit) {
-    if let Err(error) = inner.connect(&session, Input::Retry).await {
+    if let Err(error) = inner.connect(&session, SessionInput::Retry).await {
         // Where it did not even start, the next attempt is planned already.
         tracing::error!(tenant.id = %session.tenant_id, session.id = %session.id, %error, "a session did not come back");
         return;

@@ -17,7 +17,6 @@ impl Gateway {
             message: MessageRef::Id(message),
             change: StatusChange::To(MessageStatus::Canceled),
             at: self.inner.env.now(),
-            reason: None,
         };
         match self.inner.store.record_evidence_system(vec![evidence]).await?.as_slice() {
             [EvidenceOutcome::Advanced(_)] => self.get_message(tenant, message).await,

@@ -14,7 +14,7 @@ impl Gateway {
         mut filter: MessageFilter,
         page: PageRequest,
     ) -> Result<Page<Message>, GatewayError> {
-        let _turn = self.inner.turns.wait(tenant).await?;
+        let _turn = self.inner.store.turn_to_list(tenant).await?;
         if let Some(person) = filter.with.first() {
             filter.with = self.inner.store.addresses_of(tenant, person).await?;
         }

@@ -1,24 +1,9 @@
 //! Check which numbers have an account.
 
-use waypost_domain::{Jid, PhoneNumber, SessionId, TenantId, Timestamp};
+use waypost_domain::{PhoneNumber, SessionId, TenantId};
 
-use super::Known;
+use super::CheckedNumber;
 use crate::{Gateway, GatewayError};
-
-/// What is known of a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckedNumber {
-    /// The number as it was given.
-    pub number: PhoneNumber,
-    /// The account's address; none: there is no account, in no form of the number.
-    pub jid: Option<Jid>,
-    /// Its LID, where WhatsApp said it.
-    pub lid: Option<Jid>,
-    /// When WhatsApp said so.
-    pub checked_at: Timestamp,
-    /// Whether that was before now.
-    pub cached: bool,
-}
 
 impl Gateway {
     /// Says of each number whether it has an account, in the order of the numbers. What is not remembered is asked
@@ -33,8 +18,10 @@ impl Gateway {
         let known = self.inner.resolve_numbers(&session, &numbers).await?;
         let missing = || GatewayError::Internal("a look-up left out a number".to_owned());
         let answer = |number: PhoneNumber| {
-            let Known { check, cached } = known.get(&number).cloned().ok_or_else(missing)?;
-            Ok(CheckedNumber { number, jid: check.jid, lid: check.lid, checked_at: check.checked_at, cached })
+            let mut checked = known.get(&number).cloned().ok_or_else(missing)?;
+            // What was found may have been another form of it.
+            checked.check.found.number = number;
+            Ok(checked)
         };
         numbers.into_iter().map(answer).collect()
     }

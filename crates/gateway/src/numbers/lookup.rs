@@ -8,11 +8,10 @@ use std::{
 
 use futures::FutureExt;
 use tokio::time::timeout;
-use waypost_domain::{JidServer, PhoneNumber, Timestamp};
-use waypost_engine::{Link, LinkError, NumberFound};
-use waypost_store::NumberCheck;
+use waypost_domain::{JidServer, NumberCheck, NumberFound, PhoneNumber, Timestamp};
+use waypost_engine::{Link, LinkError};
 
-use super::{ABSENT_LIFE, FOUND_LIFE, Known, Lookups, UnderWay, throttle::Throttle};
+use super::{ABSENT_LIFE, CheckedNumber, FOUND_LIFE, Lookups, UnderWay, throttle::Throttle};
 use crate::{GatewayError, Inner, live::LiveSession, messages::require_connected};
 
 /// How long WhatsApp may take to answer.
@@ -28,20 +27,20 @@ impl Inner {
         self: &Arc<Self>,
         session: &Arc<LiveSession>,
         numbers: &[PhoneNumber],
-    ) -> Result<BTreeMap<PhoneNumber, Known>, GatewayError> {
+    ) -> Result<BTreeMap<PhoneNumber, CheckedNumber>, GatewayError> {
         let numbers: BTreeSet<PhoneNumber> = numbers.iter().cloned().collect();
         let asked: Vec<PhoneNumber> = numbers.iter().cloned().collect();
         let now = self.env.now();
         let remembered = self.store.number_checks(session.tenant_id, &asked).await?;
-        let mut known: BTreeMap<PhoneNumber, Known> = remembered
+        let mut known: BTreeMap<PhoneNumber, CheckedNumber> = remembered
             .into_iter()
             .filter(|check| is_fresh(check, now))
-            .map(|check| (check.number.clone(), Known { check, cached: true }))
+            .map(|check| (check.found.number.clone(), CheckedNumber { check, cached: true }))
             .collect();
         let missing: Vec<PhoneNumber> = asked.into_iter().filter(|number| !known.contains_key(number)).collect();
         for answers in self.ask(session, missing)? {
-            for check in answers.await?.iter().filter(|check| numbers.contains(&check.number)) {
-                known.insert(check.number.clone(), Known { check: check.clone(), cached: false });
+            for check in answers.await?.iter().filter(|check| numbers.contains(&check.found.number)) {
+                known.insert(check.found.number.clone(), CheckedNumber { check: check.clone(), cached: false });
             }
         }
         Ok(known)
@@ -112,11 +111,12 @@ impl Inner {
             self.throttle(session, |throttle, now| throttle.silence(*retry_after_secs, now));
         }
         let checked_at = self.env.now();
-        let checks: Vec<NumberCheck> = found?.into_iter().map(|found| check(found, checked_at)).collect();
+        let checks: Vec<NumberCheck> =
+            found?.into_iter().map(|found| NumberCheck { found: with_lid(found), checked_at }).collect();
         let internal = |error: waypost_store::StoreError| LinkError::Internal(error.to_string());
         self.store.save_number_checks(session.tenant_id, checks.clone()).await.map_err(internal)?;
-        let named_twice: Vec<_> =
-            checks.iter().filter_map(|check| Some((check.jid.as_ref()?, check.lid.as_ref()?))).collect();
+        let accounts = checks.iter().filter_map(|check| check.found.account.as_ref());
+        let named_twice: Vec<_> = accounts.filter_map(|account| Some((&account.jid, account.lid.as_ref()?))).collect();
         self.learn_people(session, &named_twice).await.map_err(internal)?;
         self.forget_old_checks(checked_at).await;
         Ok(checks)
@@ -155,15 +155,17 @@ impl Lookups {
 }
 
 fn is_fresh(check: &NumberCheck, now: Timestamp) -> bool {
-    let life = if check.jid.is_some() { FOUND_LIFE } else { ABSENT_LIFE };
+    let life = if check.found.account.is_some() { FOUND_LIFE } else { ABSENT_LIFE };
     check.checked_at.plus(life) > now
 }
 
-fn check(found: NumberFound, checked_at: Timestamp) -> NumberCheck {
-    let NumberFound { number, account } = found;
-    // Where the network names an account by its LID alone, that is its address and its LID.
-    let lid = account.as_ref().and_then(|account| {
-        account.lid.clone().or_else(|| Some(account.jid.clone()).filter(|jid| jid.server() == JidServer::Lid))
-    });
-    NumberCheck { number, jid: account.map(|account| account.jid), lid, checked_at }
+/// If the network names an account by its LID alone, that is its address and its LID.
+fn with_lid(mut found: NumberFound) -> NumberFound {
+    if let Some(account) = &mut found.account
+        && account.lid.is_none()
+        && account.jid.server() == JidServer::Lid
+    {
+        account.lid = Some(account.jid.clone());
+    }
+    found
 }

@@ -22,11 +22,9 @@ use std::{
 };
 
 use futures::future::{BoxFuture, Shared};
-use waypost_domain::{PhoneNumber, SessionId, Timestamp};
+use waypost_domain::{NumberCheck, PhoneNumber, SessionId, Timestamp};
 use waypost_engine::LinkError;
-use waypost_store::NumberCheck;
 
-pub use check::CheckedNumber;
 pub use throttle::LookupLimits;
 use throttle::Throttle;
 
@@ -59,11 +57,13 @@ pub(crate) struct Lookups {
 /// A look-up of some numbers, for all who wait for it.
 type UnderWay = Shared<BoxFuture<'static, Result<Arc<Vec<NumberCheck>>, LinkError>>>;
 
-/// What is known of a number, and whether it was known before it was asked.
-#[derive(Debug, Clone)]
-struct Known {
-    check: NumberCheck,
-    cached: bool,
+/// What is known of a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedNumber {
+    /// What WhatsApp said, and when.
+    pub check: NumberCheck,
+    /// Whether that was before now.
+    pub cached: bool,
 }
 
 impl Inner {
@@ -73,10 +73,10 @@ impl Inner {
         self: &Arc<Self>,
         session: &Arc<LiveSession>,
         numbers: &[PhoneNumber],
-    ) -> Result<BTreeMap<PhoneNumber, Known>, GatewayError> {
+    ) -> Result<BTreeMap<PhoneNumber, CheckedNumber>, GatewayError> {
         let mut known = self.look_up(session, numbers).await?;
-        let absent = |known: &BTreeMap<PhoneNumber, Known>, number| {
-            known.get(number).is_none_or(|known: &Known| known.check.jid.is_none())
+        let absent = |known: &BTreeMap<PhoneNumber, CheckedNumber>, number| {
+            known.get(number).is_none_or(|known: &CheckedNumber| known.check.found.account.is_none())
         };
         let variants: BTreeMap<&PhoneNumber, Vec<PhoneNumber>> =
             numbers.iter().filter(|number| absent(&known, number)).map(|number| (number, number.variants())).collect();
@@ -84,7 +84,8 @@ impl Inner {
         if !others.is_empty() {
             let others = self.look_up(session, &others).await?;
             for (number, variants) in variants {
-                let found = variants.iter().filter_map(|other| others.get(other)).find(|it| it.check.jid.is_some());
+                let found =
+                    variants.iter().filter_map(|other| others.get(other)).find(|it| it.check.found.account.is_some());
                 if let Some(found) = found {
                     known.insert(number.clone(), found.clone());
                 }

@@ -3,11 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
-use waypost_domain::{Jid, PhoneNumber, Session, SessionId, SessionStatus, TenantId};
-use waypost_engine::ConnectionId;
+use waypost_domain::{ConnectionId, Jid, PhoneNumber, Session, SessionId, SessionState, SessionStatus, TenantId};
 use waypost_store::SessionChange;
 
-use super::{Qr, SessionView, State};
+use super::{Qr, SessionView};
 use crate::{Gateway, GatewayError, Inner, live::LiveSession, loops::dispatch};
 
 /// How long the dispatcher of a session that is logged out may take to let go of its messages.
@@ -69,7 +68,7 @@ impl Inner {
     pub(crate) async fn move_session(
         self: &Arc<Self>,
         session: &Arc<LiveSession>,
-        next: State,
+        next: SessionState,
         details: Details,
     ) -> Result<(), GatewayError> {
         let now = self.env.now();

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
-use waypost_domain::{SessionId, SessionStatus, TenantId};
+use waypost_domain::{SessionId, SessionInput, SessionRefusal, SessionStatus, TenantId};
 use waypost_engine::{Link, LinkError, SessionSpec};
 
-use super::{Details, Input, Refusal, SessionView};
+use super::{Details, SessionView};
 use crate::{
     Gateway, GatewayError, Inner,
     live::{LiveSession, OpenLink},
@@ -42,15 +42,15 @@ impl Inner {
     /// [`Inner::connect`] for a caller that may go away.
     pub(super) async fn connect_undisturbed(self: &Arc<Self>, session: &Arc<LiveSession>) -> Result<(), GatewayError> {
         let (inner, session) = (self.clone(), session.clone());
-        self.undisturbed(async move { inner.connect(&session, Input::Connect).await }).await
+        self.undisturbed(async move { inner.connect(&session, SessionInput::Connect).await }).await
     }
 
-    /// Takes a session on its way to `connected`, because a caller asks ([`Input::Connect`]) or of our own accord
-    /// ([`Input::Retry`]).
+    /// Takes a session on its way to `connected`, because a caller asks ([`SessionInput::Connect`]) or of our own accord
+    /// ([`SessionInput::Retry`]).
     pub(crate) async fn connect(
         self: &Arc<Self>,
         session: &Arc<LiveSession>,
-        input: Input<'static>,
+        input: SessionInput<'static>,
     ) -> Result<(), GatewayError> {
         let _step = session.steps.lock().await;
         if self.stopping.is_cancelled() {
@@ -63,11 +63,11 @@ impl Inner {
             let live = session.live();
             (live.state.clone(), live.link.is_some())
         };
-        if matches!(input, Input::Retry) && !session.is_due(self.env.now()) {
+        if matches!(input, SessionInput::Retry) && !session.is_due(self.env.now()) {
             return Ok(());
         }
         let next = before.next(input, self.env.now(), &self.config.retry_pauses).map_err(
-            |Refusal::RestrictedUntil(until)| {
+            |SessionRefusal::RestrictedUntil(until)| {
                 GatewayError::Conflict(format!("WhatsApp restricts this account until {until}. Connect after that"))
             },
         )?;
@@ -78,7 +78,7 @@ impl Inner {
         if let Err(error) = self.open_and_connect(session).await {
             session.change(|live| live.link = None);
             let state = session.live().state.clone();
-            if let Ok(failed) = state.next(Input::NotStarted, self.env.now(), &self.config.retry_pauses) {
+            if let Ok(failed) = state.next(SessionInput::NotStarted, self.env.now(), &self.config.retry_pauses) {
                 self.move_session(session, failed, Details::default()).await?;
             }
             return Err(error.into());

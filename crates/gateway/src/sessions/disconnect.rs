@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
-use waypost_domain::{SessionId, TenantId};
+use waypost_domain::{SessionId, SessionInput, TenantId};
 
-use super::{Details, Input, SessionView};
+use super::{Details, SessionView};
 use crate::{Gateway, GatewayError, Inner, live::LiveSession};
 
 /// How long a link may take to close; it is dropped then, which closes it without a word.
@@ -28,7 +28,9 @@ impl Inner {
             return Err(GatewayError::NotFound("session"));
         }
         let state = session.live().state.clone();
-        let Ok(next) = state.next(Input::Disconnect, self.env.now(), &self.config.retry_pauses) else { return Ok(()) };
+        let Ok(next) = state.next(SessionInput::Disconnect, self.env.now(), &self.config.retry_pauses) else {
+            return Ok(());
+        };
         self.move_session(session, next, Details::default()).await?;
         let open = session.change(|live| live.link.take());
         if let Some(open) = open

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
-use waypost_domain::{Failure, FailureCode, SessionId, TenantId};
+use waypost_domain::{Failure, FailureCode, SessionId, SessionInput, TenantId};
 
-use super::{Details, Input, SessionView};
+use super::{Details, SessionView};
 use crate::{Gateway, GatewayError, Inner, live::LiveSession};
 
 /// How long the network may take to unlink the device. The phone shows the device until it hears of it.
@@ -37,7 +37,7 @@ impl Inner {
         }
         let now = self.env.now();
         let state = session.live().state.clone();
-        let Ok(next) = state.next(Input::LogOut, now, &self.config.retry_pauses) else { return Ok(()) };
+        let Ok(next) = state.next(SessionInput::LogOut, now, &self.config.retry_pauses) else { return Ok(()) };
         self.move_session(session, next, Details::unlinked()).await?;
         self.store.fail_waiting_system(session.id, Failure::new(FailureCode::SessionGone), now).await?;
         tracing::info!(tenant.id = %session.tenant_id, session.id = %session.id, "a session was logged out");

@@ -1,7 +1,7 @@
 //! Sessions: create, list, get, update, connect, QR, pairing code, status, disconnect, logout, delete.
 //!
 //! Steps on one session come one after another ([`crate::live::LiveSession::steps`]); where each leads is the state
-//! machine's to say ([`machine`]); the row changes before memory does ([`change`]).
+//! machine's to say ([`waypost_domain::SessionState`]); the row changes before memory does ([`change`]).
 
 mod change;
 mod connect;
@@ -11,7 +11,6 @@ mod disconnect;
 mod get;
 mod list;
 mod logout;
-mod machine;
 mod pairing_code;
 mod qr;
 mod status;
@@ -21,8 +20,6 @@ use waypost_domain::{FirstContactPause, Pacing, Session, Timestamp};
 
 pub(crate) use change::{Account, Details};
 pub use update::{PacingUpdate, SessionUpdate};
-
-pub(crate) use machine::{Input, Refusal, State};
 
 /// A QR code to scan.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use waypost_domain::{ClientVersion, EngineKind, SessionId, SessionStatus};
-use waypost_engine::{EndReason, EngineEvent};
+use waypost_domain::{ClientVersion, EndReason, EngineKind, SessionEvent, SessionId, SessionStatus};
 use waypost_gateway::{GatewayConfig, GatewayError};
 use waypost_store::{NewSession, SessionChange};
 
@@ -74,7 +73,7 @@ async fn a_locked_account_is_tried_again_by_itself_until_it_is_let_in() {
     let world = World::with(impatient()).await;
     let session = world.connected_session().await;
     *world.network.refuses_logins.lock().unwrap() = Some(restricted(&world, None));
-    world.network.post(session, EngineEvent::Ended(restricted(&world, None)));
+    world.network.session_event(session, SessionEvent::Ended(restricted(&world, None)));
     let row = world.until_session(session, SessionStatus::Restricted).await;
     assert!(row.linked && row.wanted && row.last_error.unwrap().retry_at.is_some());
     while world.network.times_connected(session) < 4 {
@@ -90,7 +89,7 @@ async fn a_ban_is_not_asked_about_before_its_end_not_even_by_a_restart() {
     let mut world = World::with(impatient()).await;
     let session = world.connected_session().await;
     let ban = restricted(&world, Some(Duration::from_hours(1)));
-    world.network.post(session, EngineEvent::Ended(ban));
+    world.network.session_event(session, SessionEvent::Ended(ban));
     let before = world.until_session(session, SessionStatus::Restricted).await;
     let error = before.last_error.clone().unwrap();
     assert_eq!(error.retry_at, error.until);
@@ -112,7 +111,7 @@ async fn a_ban_is_not_asked_about_before_its_end_not_even_by_a_restart() {
 async fn a_ban_that_ends_is_over_without_anybody_asking() {
     let world = World::with(at_a_rate(1000)).await;
     let session = world.connected_session().await;
-    world.network.post(session, EngineEvent::Ended(restricted(&world, Some(Duration::from_millis(300)))));
+    world.network.session_event(session, SessionEvent::Ended(restricted(&world, Some(Duration::from_millis(300)))));
     world.until_session(session, SessionStatus::Restricted).await;
     let row = world.until_session(session, SessionStatus::Connected).await;
     assert!(row.last_error.is_none() && row.wanted);
@@ -124,7 +123,7 @@ async fn a_refused_login_is_tried_again_and_a_disconnect_ends_that() {
     let session = world.connected_session().await;
     let refused = EndReason::Refused { reason: "409".to_owned() };
     *world.network.refuses_logins.lock().unwrap() = Some(refused.clone());
-    world.network.post(session, EngineEvent::Ended(refused));
+    world.network.session_event(session, SessionEvent::Ended(refused));
     while world.network.times_connected(session) < 3 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -134,7 +133,7 @@ async fn a_refused_login_is_tried_again_and_a_disconnect_ends_that() {
     let connects = world.network.times_connected(session);
     // Another session's retry comes and goes meanwhile.
     let other = world.connected_session().await;
-    world.network.post(other, EngineEvent::Ended(EndReason::Refused { reason: "409".to_owned() }));
+    world.network.session_event(other, SessionEvent::Ended(EndReason::Refused { reason: "409".to_owned() }));
     world.until_error(other, "LOGIN_REFUSED").await;
     world.until_session(other, SessionStatus::Connected).await;
     assert_eq!(world.network.times_connected(session), connects);
@@ -144,7 +143,7 @@ async fn a_refused_login_is_tried_again_and_a_disconnect_ends_that() {
 async fn a_replaced_session_stays_replaced_across_restarts_until_somebody_connects_it() {
     let mut world = World::with(impatient()).await;
     let session = world.connected_session().await;
-    world.network.post(session, EngineEvent::Ended(EndReason::Replaced));
+    world.network.session_event(session, SessionEvent::Ended(EndReason::Replaced));
     world.until_session(session, SessionStatus::Replaced).await;
     world.stop().await;
     world.reopen().await;
@@ -163,7 +162,7 @@ async fn a_new_client_version_brings_the_outdated_sessions_back_and_outlives_the
     let mut outdated = Vec::new();
     for _ in 0..3 {
         let session = world.connected_session().await;
-        world.network.post(session, EngineEvent::Ended(EndReason::ClientOutdated));
+        world.network.session_event(session, SessionEvent::Ended(EndReason::ClientOutdated));
         world.until_session(session, SessionStatus::ClientOutdated).await;
         outdated.push(session);
     }
@@ -194,7 +193,7 @@ async fn each_qr_code_is_told_of() {
     for number in 0..3 {
         let code = format!("2@code-{number}");
         let expires_at = world.env.now().plus(Duration::from_mins(1));
-        world.network.post(session, EngineEvent::Qr { code: code.clone(), expires_at });
+        world.network.session_event(session, SessionEvent::Qr { code: code.clone(), expires_at });
         while world.gateway.session_qr(world.tenant, session).await.unwrap().code != code {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

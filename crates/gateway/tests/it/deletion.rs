@@ -1,7 +1,6 @@
 //! Logout and deletion: what waits fails, and is never sent later.
 
-use waypost_domain::{FailureCode, MessageStatus, SessionStatus};
-use waypost_engine::{EndReason, EngineEvent};
+use waypost_domain::{EndReason, FailureCode, MessageStatus, SessionEvent, SessionStatus};
 use waypost_gateway::GatewayError;
 
 use crate::{network::Behaviour, world::World};
@@ -81,7 +80,9 @@ async fn a_device_removed_on_the_phone_forgets_its_credentials_and_fails_what_wa
         world.network.ack(session, &world.env.new_wa_message_id());
     }
     world.network.ack(session, &sent[1].wa_id);
-    world.network.post(session, EngineEvent::Ended(EndReason::LoggedOut { reason: "device removed".to_owned() }));
+    world
+        .network
+        .session_event(session, SessionEvent::Ended(EndReason::LoggedOut { reason: "device removed".to_owned() }));
     let row = world.until_session(session, SessionStatus::LoggedOut).await;
     assert_eq!(row.last_error.unwrap().code, "LOGGED_OUT");
     assert!(!row.linked);

@@ -1,7 +1,7 @@
 //! Inbound messages are acknowledged to the network only after the commit, and stored once.
 
-use waypost_domain::{Content, Direction, MessageStatus};
-use waypost_engine::{Inbound, NotStored};
+use waypost_domain::{Content, Direction, Inbound, MessageStatus};
+use waypost_engine::NotStored;
 use waypost_gateway::lists::{MessageFilter, PageRequest};
 
 use crate::world::World;

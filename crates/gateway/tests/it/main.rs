@@ -3,7 +3,6 @@
 #![allow(missing_docs, reason = "tests")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod accounts;
 mod coming_back;
 mod deletion;
 mod health;

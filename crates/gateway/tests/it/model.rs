@@ -5,8 +5,7 @@
 use std::time::Duration;
 
 use proptest::{prelude::*, test_runner::TestCaseError};
-use waypost_domain::{SessionId, SessionStatus};
-use waypost_engine::{EndReason, EngineEvent};
+use waypost_domain::{EndReason, SessionEvent, SessionId, SessionStatus};
 use waypost_gateway::{GatewayConfig, GatewayError};
 
 use crate::world::World;
@@ -210,21 +209,21 @@ impl Walk {
         let now = self.world.env.now();
         let restricted = |until| EndReason::Restricted { reason: "402".to_owned(), until };
         let event = match step {
-            Step::Qr => EngineEvent::Qr { code: "2@another".to_owned(), expires_at: now.plus(Duration::from_mins(1)) },
-            Step::QrExhausted => EngineEvent::QrExhausted,
+            Step::Qr => SessionEvent::Qr { code: "2@another".to_owned(), expires_at: now.plus(Duration::from_mins(1)) },
+            Step::QrExhausted => SessionEvent::QrExhausted,
             Step::Scan => return self.world.network.scan(self.session, "14155550100"),
-            Step::Connecting => EngineEvent::Connecting,
+            Step::Connecting => SessionEvent::Connecting,
             Step::Connected => return self.world.network.connected(self.session),
             Step::Lost => return self.world.network.lose(self.session),
-            Step::LoggedOut => EngineEvent::Ended(EndReason::LoggedOut { reason: "401".to_owned() }),
-            Step::Replaced => EngineEvent::Ended(EndReason::Replaced),
-            Step::Banned => EngineEvent::Ended(restricted(Some(now.plus(Duration::from_hours(1))))),
-            Step::Locked => EngineEvent::Ended(restricted(None)),
-            Step::Outdated => EngineEvent::Ended(EndReason::ClientOutdated),
-            Step::Refused => EngineEvent::Ended(EndReason::Refused { reason: "409".to_owned() }),
+            Step::LoggedOut => SessionEvent::Ended(EndReason::LoggedOut { reason: "401".to_owned() }),
+            Step::Replaced => SessionEvent::Ended(EndReason::Replaced),
+            Step::Banned => SessionEvent::Ended(restricted(Some(now.plus(Duration::from_hours(1))))),
+            Step::Locked => SessionEvent::Ended(restricted(None)),
+            Step::Outdated => SessionEvent::Ended(EndReason::ClientOutdated),
+            Step::Refused => SessionEvent::Ended(EndReason::Refused { reason: "409".to_owned() }),
             other => unreachable!("{other:?} is nothing that the network says"),
         };
-        self.world.network.post(self.session, event);
+        self.world.network.session_event(self.session, event);
     }
 
     /// Waits until row and memory are what the model says.

@@ -12,12 +12,10 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
 use waypost_domain::{
-    ClientVersion, Content, EngineKind, Env, FailureCode, Jid, PhoneNumber, SessionId, Timestamp, WaMessageId,
+    ClientVersion, ConnectionId, Content, EndReason, EngineKind, Env, FailureCode, FoundAccount, Inbound, Jid,
+    MessageEvent, NumberFound, Outgoing, PhoneNumber, ReceiptKind, SessionEvent, SessionId, Timestamp, WaMessageId,
 };
-use waypost_engine::{
-    ConnectionId, EndReason, Engine, EngineEvent, EventSink, FoundAccount, Inbound, Link, LinkError, NotStored,
-    NumberFound, Outgoing, PairingCode, ReceiptKind, SendFailure, SessionSpec,
-};
+use waypost_engine::{Engine, EventSink, Link, LinkError, NotStored, PairingCode, SendFailure, SessionSpec};
 
 /// What the network does with a message.
 #[derive(Clone)]
@@ -120,8 +118,12 @@ impl Network {
         self.lines.lock().unwrap()[&session].0.clone()
     }
 
-    pub fn post(&self, session: SessionId, event: EngineEvent) {
-        self.sink(session).post(session, event);
+    pub fn message_event(&self, session: SessionId, event: MessageEvent) {
+        self.sink(session).message_event(session, event);
+    }
+
+    pub fn session_event(&self, session: SessionId, event: SessionEvent) {
+        self.sink(session).session_event(session, event);
     }
 
     pub async fn inbound(&self, session: SessionId, messages: Vec<Inbound>) -> Result<(), NotStored> {
@@ -132,13 +134,16 @@ impl Network {
     pub fn scan(&self, session: SessionId, number: &str) {
         let phone_number: PhoneNumber = number.parse().unwrap();
         self.scanned.lock().unwrap().insert(session);
-        self.post(session, EngineEvent::Linked { phone_number, lid: None, push_name: Some("Ada".to_owned()) });
+        self.session_event(
+            session,
+            SessionEvent::Linked { phone_number, lid: None, push_name: Some("Ada".to_owned()) },
+        );
         self.connected(session);
     }
 
     pub fn connected(&self, session: SessionId) {
         let connection = self.make_connection(session);
-        self.post(session, EngineEvent::Connected { connection, push_name: None });
+        self.session_event(session, SessionEvent::Connected { connection, push_name: None });
     }
 
     /// A connection is there, and nobody has heard of it.
@@ -150,16 +155,21 @@ impl Network {
 
     pub fn lose(&self, session: SessionId) {
         self.lines.lock().unwrap().get_mut(&session).unwrap().1 = None;
-        self.post(session, EngineEvent::ConnectionLost { reason: "cut by the test".to_owned() });
+        self.session_event(session, SessionEvent::ConnectionLost { reason: "cut by the test".to_owned() });
     }
 
-    pub fn receipt(&self, session: SessionId, wa_id: &WaMessageId, to: &Jid, kind: ReceiptKind) {
-        let event = EngineEvent::Receipt { wa_ids: vec![wa_id.clone()], chat: to.clone(), kind, at: self.now() };
-        self.post(session, event);
+    pub fn receipt(&self, session: SessionId, wa_id: &WaMessageId, from: &Jid, kind: ReceiptKind) {
+        let event = MessageEvent::Receipt {
+            wa_ids: vec![wa_id.clone()],
+            participant: Some(from.clone()),
+            kind,
+            at: self.now(),
+        };
+        self.message_event(session, event);
     }
 
     pub fn ack(&self, session: SessionId, wa_id: &WaMessageId) {
-        self.post(session, EngineEvent::Acked { wa_id: wa_id.clone(), at: self.now() });
+        self.message_event(session, MessageEvent::Acked { wa_id: wa_id.clone(), at: self.now() });
     }
 
     /// How often the session's link was told to connect.
@@ -230,9 +240,9 @@ impl Line {
                 tokio::task::yield_now().await;
             }
             Behaviour::Silent => {}
-            Behaviour::Refuse(code) => network.post(
+            Behaviour::Refuse(code) => network.message_event(
                 session,
-                EngineEvent::Refused {
+                MessageEvent::Refused {
                     wa_id: message.wa_id.clone(),
                     code,
                     reason: "ack error 463".to_owned(),
@@ -254,14 +264,14 @@ impl Link for Line {
     async fn connect(&self) -> Result<(), LinkError> {
         let (network, id) = (&self.network, self.spec.id);
         network.connects.lock().unwrap().push((id, Instant::now()));
-        network.post(id, EngineEvent::Connecting);
+        network.session_event(id, SessionEvent::Connecting);
         let linked = self.spec.linked || network.scanned.lock().unwrap().contains(&id);
         let refusal = network.refuses_logins.lock().unwrap().clone();
         if let Some(reason) = refusal.filter(|_| linked) {
-            network.post(id, EngineEvent::Ended(reason));
+            network.session_event(id, SessionEvent::Ended(reason));
         } else if !linked {
             let expires_at = network.now().plus(Duration::from_mins(1));
-            network.post(id, EngineEvent::Qr { code: "2@scan-me".to_owned(), expires_at });
+            network.session_event(id, SessionEvent::Qr { code: "2@scan-me".to_owned(), expires_at });
         } else if *network.answers_logins.lock().unwrap() {
             network.connected(id);
         }

@@ -130,11 +130,11 @@ async fn an_answer_is_remembered_for_its_tenant_alone_and_over_a_restart() {
     world.network.register("919876543210", &jid("919876543210"), Some("123456789012345@lid"));
     let numbers = ["919876543210", "14155550100", "919876543210"];
     let first = check(&world, world.tenant, session, &numbers).await.unwrap();
-    assert_eq!(first.iter().map(|it| it.jid.is_some()).collect::<Vec<_>>(), [true, false, true]);
-    assert_eq!(first[0].lid.as_ref().unwrap().to_string(), "123456789012345@lid");
+    assert_eq!(first.iter().map(|it| it.check.found.account.is_some()).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(first[0].check.found.account.as_ref().unwrap().lid.as_ref().unwrap().to_string(), "123456789012345@lid");
     assert!(first.iter().all(|it| !it.cached));
     let again = check(&world, world.tenant, session, &numbers).await.unwrap();
-    assert!(again.iter().all(|it| it.cached) && again[0].checked_at == first[0].checked_at);
+    assert!(again.iter().all(|it| it.cached) && again[0].check.checked_at == first[0].check.checked_at);
     assert_eq!(world.network.looked_up(), [["14155550100", "919876543210"]]);
 
     let stranger = world.other_tenant().await;
@@ -160,7 +160,7 @@ async fn those_who_ask_at_the_same_time_ask_once() {
         gate.add_permits(1000);
     };
     let (answers, ()) = tokio::join!(futures::future::join_all(asking), opening);
-    assert!(answers.iter().all(|answer| answer.as_ref().unwrap()[0].jid.is_some()));
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap()[0].check.found.account.is_some()));
     assert_eq!(world.network.looked_up().len(), 1);
 }
 

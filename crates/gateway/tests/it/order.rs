@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use tokio::sync::Semaphore;
-use waypost_domain::MessageStatus;
-use waypost_engine::{EngineEvent, SendFailure};
+use waypost_domain::{MessageStatus, SessionEvent};
+use waypost_engine::SendFailure;
 use waypost_gateway::GatewayConfig;
 
 use crate::{
@@ -155,7 +155,7 @@ async fn nothing_goes_out_on_a_connection_that_was_not_heard_of() {
         .await;
     world.network.behave(|_, _| Behaviour::Ack);
     // Nobody says that the one before was lost.
-    world.network.post(session, EngineEvent::Connected { connection, push_name: None });
+    world.network.session_event(session, SessionEvent::Connected { connection, push_name: None });
     for id in ids.into_iter().chain([early]) {
         world.until(id, MessageStatus::Sent).await;
     }

@@ -9,10 +9,9 @@ use std::{
 
 use tokio::time::sleep;
 use waypost_domain::{
-    Env, FailureCode, MessageId, MessageStatus, Pacing, SessionId, Timestamp,
+    Env, FailureCode, Inbound, MessageId, MessageStatus, Pacing, SessionId, Timestamp,
     env::{ManualClock, SystemEntropy},
 };
-use waypost_engine::Inbound;
 use waypost_gateway::{
     GatewayConfig,
     sessions::{PacingUpdate, SessionUpdate},

@@ -1,7 +1,6 @@
 //! A person is one chat, whether they are named by number or by LID.
 
-use waypost_domain::{Content, Direction, Message, MessageStatus, SessionId};
-use waypost_engine::Inbound;
+use waypost_domain::{Content, Direction, Inbound, Message, MessageStatus, SessionId};
 use waypost_gateway::lists::{MessageFilter, PageRequest};
 
 use crate::world::World;

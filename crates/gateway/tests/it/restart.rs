@@ -113,7 +113,7 @@ async fn after_a_restart_sessions_come_back_and_what_was_sending_goes_out_first_
     world.until(first, MessageStatus::Sent).await;
     world.until(second, MessageStatus::Sent).await;
     let sent = world.network.sent.borrow().clone();
-    assert_eq!(sent[0].wa_id, claimed[0].wa_id);
+    assert_eq!(sent[0].wa_id, claimed[0].outgoing.wa_id);
     assert_eq!(sent.iter().map(|sent| sent.text.as_str()).collect::<Vec<_>>(), ["0", "1"]);
     world.until_session(session, SessionStatus::Connected).await;
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use waypost_domain::{EngineKind, SessionStatus};
-use waypost_engine::{ConnectionId, EndReason, EngineEvent};
+use waypost_domain::{ConnectionId, EndReason, EngineKind, SessionEvent, SessionStatus};
 use waypost_gateway::{GatewayConfig, GatewayError};
 
 use crate::world::World;
@@ -33,7 +32,7 @@ async fn a_qr_code_that_nobody_scans_ends_and_connect_gives_a_new_one() {
     let world = World::new().await;
     let session = world.session().await;
     world.gateway.connect_session(world.tenant, session).await.unwrap();
-    world.network.post(session, EngineEvent::QrExhausted);
+    world.network.session_event(session, SessionEvent::QrExhausted);
     let row = world.until_session(session, SessionStatus::Disconnected).await;
     assert_eq!(row.last_error.unwrap().code, "QR_EXPIRED");
     assert!(matches!(world.gateway.session_qr(world.tenant, session).await, Err(GatewayError::Conflict(_))));
@@ -68,7 +67,7 @@ async fn events_of_a_connection_that_was_closed_count_no_more() {
     world.gateway.disconnect_session(world.tenant, session).await.unwrap();
     *world.network.answers_logins.lock().unwrap() = false;
     world.gateway.connect_session(world.tenant, session).await.unwrap();
-    closed.post(session, EngineEvent::Connected { connection: ConnectionId::default(), push_name: None });
+    closed.session_event(session, SessionEvent::Connected { connection: ConnectionId::default(), push_name: None });
     // An attempt that is lost is still an attempt; a connection that is lost would be told as disconnected.
     world.network.lose(session);
     let row = world.until_error(session, "CONNECTION_LOST").await;
@@ -82,7 +81,7 @@ async fn a_lost_connection_is_told_and_mended() {
     world.network.lose(session);
     let row = world.until_session(session, SessionStatus::Disconnected).await;
     assert_eq!(row.last_error.unwrap().code, "CONNECTION_LOST");
-    world.network.post(session, EngineEvent::Connecting);
+    world.network.session_event(session, SessionEvent::Connecting);
     world.until_session(session, SessionStatus::Connecting).await;
     world.network.connected(session);
     let row = world.until_session(session, SessionStatus::Connected).await;
@@ -99,7 +98,7 @@ async fn every_end_of_a_connection_says_what_to_do_and_has_a_way_out() {
         (EndReason::Restricted { reason: "402".to_owned(), until: None }, SessionStatus::Restricted, "RESTRICTED"),
     ] {
         let session = world.connected_session().await;
-        world.network.post(session, EngineEvent::Ended(reason));
+        world.network.session_event(session, SessionEvent::Ended(reason));
         let row = world.until_session(session, status).await;
         let error = row.last_error.unwrap();
         assert_eq!(error.code, code);
@@ -116,7 +115,7 @@ async fn a_restricted_account_is_not_connected_before_its_time() {
     let session = world.connected_session().await;
     let until = world.env.now().plus(Duration::from_hours(1));
     let reason = EndReason::Restricted { reason: "402".to_owned(), until: Some(until) };
-    world.network.post(session, EngineEvent::Ended(reason));
+    world.network.session_event(session, SessionEvent::Ended(reason));
     world.until_session(session, SessionStatus::Restricted).await;
     let error = world.gateway.connect_session(world.tenant, session).await.unwrap_err();
     assert!(matches!(error, GatewayError::Conflict(sentence) if sentence.contains(&until.to_string())));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use waypost_domain::{FailureCode, MessageStatus, SessionStatus};
-use waypost_engine::{ReceiptKind, SendFailure};
+use waypost_domain::{FailureCode, MessageStatus, ReceiptKind, SessionStatus};
+use waypost_engine::SendFailure;
 
 use crate::{
     network::Behaviour,

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use secrecy::SecretBox;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use waypost_domain::{
@@ -213,8 +212,7 @@ async fn open(folder: &TempDir, env: &Env) -> Store {
 }
 
 fn gateway(store: &Store, network: &Arc<Network>, env: &Env, config: &GatewayConfig) -> Gateway {
-    let key = SecretBox::new(Box::new([9; 32]));
-    Gateway::new(store.clone(), vec![network.clone()], env.clone(), config.clone(), key)
+    Gateway::new(store.clone(), vec![network.clone()], env.clone(), config.clone())
 }
 
 async fn account(store: &Store, env: &Env) -> TenantId {

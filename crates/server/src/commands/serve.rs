@@ -61,7 +61,7 @@ async fn serve(settings: &Settings, started: Instant) -> anyhow::Result<()> {
     // Held to the end: it is the lock on the data folder.
     let folder = DataDir::open(&settings.storage.data_dir.0)?;
     let stop = stop_on_signal()?;
-    let Parts { store, gateway, router, database } = wire::build(settings, &folder).await?;
+    let Parts { store, accounts, gateway, router, database } = wire::build(settings, &folder).await?;
     let listen = settings.http.listen.0;
     let listener = TcpListener::bind(listen)
         .await
@@ -89,7 +89,7 @@ async fn serve(settings: &Settings, started: Instant) -> anyhow::Result<()> {
     }
     tracing::info!("stopping: no more requests; the sessions disconnect");
     stop_loops.cancel();
-    loops.stopped().await;
+    tokio::join!(loops.stopped(), accounts.stopped());
     store.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -1,17 +1,17 @@
 //! What each room is told: the only place where settings become a room's own configuration.
 
+use waypost_accounts::{AccountsConfig, LoginLimits, RegistrationLimits, RegistrationOpen};
 use waypost_api::ApiConfig;
 use waypost_engine_whatsapp::WhatsappConfig;
-use waypost_gateway::{GatewayConfig, LoginLimits, LookupLimits, RegistrationLimits, RegistrationOpen};
+use waypost_gateway::{GatewayConfig, LookupLimits};
 
 use super::Settings;
 
 impl Settings {
-    /// What the gateway is told.
-    pub fn gateway(&self) -> GatewayConfig {
-        let Self { storage, accounts, limits, sessions, messages, pacing, numbers, .. } = self;
-        let expiry = messages.message_expiry.0;
-        GatewayConfig {
+    /// What is told to whoever lets people in.
+    pub fn accounts_config(&self) -> AccountsConfig {
+        let Self { accounts, limits, .. } = self;
+        AccountsConfig {
             registration_open: accounts.registration_open.0,
             registration_limits: RegistrationLimits {
                 per_network: accounts.registrations_per_hour.0,
@@ -25,6 +25,15 @@ impl Settings {
                 failures_per_email: limits.login_failures_per_email.0,
             },
             refused_credentials_per_minute: limits.refused_credentials_per_minute.0,
+            ..AccountsConfig::default()
+        }
+    }
+
+    /// What the gateway is told.
+    pub fn gateway_config(&self) -> GatewayConfig {
+        let Self { storage, sessions, messages, pacing, numbers, .. } = self;
+        let expiry = messages.message_expiry.0;
+        GatewayConfig {
             ack_timeout: messages.ack_timeout.0,
             send_attempts: messages.send_attempts.0,
             message_expiry: (!expiry.is_zero()).then_some(expiry),
@@ -40,7 +49,7 @@ impl Settings {
     }
 
     /// What the HTTP surface is told.
-    pub fn api(&self) -> ApiConfig {
+    pub fn api_config(&self) -> ApiConfig {
         let Self { http, limits, proxies, web, .. } = self;
         ApiConfig {
             requests_per_minute: limits.rate_limit_per_minute.0,
@@ -56,7 +65,7 @@ impl Settings {
     }
 
     /// What the WhatsApp engine is told.
-    pub fn whatsapp(&self) -> WhatsappConfig {
+    pub fn whatsapp_config(&self) -> WhatsappConfig {
         let Self { sessions, whatsapp, .. } = self;
         WhatsappConfig {
             version: whatsapp.whatsapp_version.as_ref().map(|version| (version.0.0, version.0.1, version.0.2)),

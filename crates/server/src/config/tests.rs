@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
 use rstest::rstest;
 
+use waypost_accounts::{AccountsConfig, RegistrationOpen};
 use waypost_api::ApiConfig;
 use waypost_domain::Pacing;
 use waypost_engine::sandbox::SandboxDelays;
 use waypost_engine_whatsapp::WhatsappConfig;
-use waypost_gateway::{GatewayConfig, RegistrationOpen};
+use waypost_gateway::GatewayConfig;
 
 use super::{
     forms::{As, Lasting, Limit, Plain},
@@ -64,9 +65,10 @@ fn without_any_setting_the_defaults_of_the_contract_hold() {
     assert!(settings.storage.database_url.is_none());
     let gateway =
         GatewayConfig { pacing: Pacing::GENTLE, folders: vec![PathBuf::from("./data")], ..GatewayConfig::default() };
-    assert_eq!(format!("{:?}", settings.gateway()), format!("{gateway:?}"));
-    assert_eq!(format!("{:?}", settings.api()), format!("{:?}", ApiConfig::default()));
-    assert_eq!(format!("{:?}", settings.whatsapp()), format!("{:?}", WhatsappConfig::default()));
+    assert_eq!(format!("{:?}", settings.gateway_config()), format!("{gateway:?}"));
+    assert_eq!(format!("{:?}", settings.accounts_config()), format!("{:?}", AccountsConfig::default()));
+    assert_eq!(format!("{:?}", settings.api_config()), format!("{:?}", ApiConfig::default()));
+    assert_eq!(format!("{:?}", settings.whatsapp_config()), format!("{:?}", WhatsappConfig::default()));
     assert_eq!(settings.sandbox.delays(), SandboxDelays::default());
     assert_eq!(settings.http.max_connections_per_address.0, 1024);
 }
@@ -255,7 +257,7 @@ fn a_limit_of_zero_is_none() {
 #[test]
 fn an_origin_is_what_a_browser_sends() {
     let settings = Written::default().env("WAYPOST_CORS_ORIGINS", "https://App.example/, http://[::1]:8080").settings();
-    assert_eq!(settings.unwrap().api().cors_origins, ["https://app.example", "http://[::1]:8080"]);
+    assert_eq!(settings.unwrap().api_config().cors_origins, ["https://app.example", "http://[::1]:8080"]);
 }
 
 #[test]

@@ -104,20 +104,13 @@ impl Movement {
     }
 
     /// Applies one change to the message at `index`.
-    pub fn advance(
-        &mut self,
-        index: usize,
-        change: &StatusChange,
-        at: Timestamp,
-        reason: Option<&str>,
-        tx: &Tx,
-    ) -> EvidenceOutcome {
+    pub fn advance(&mut self, index: usize, change: &StatusChange, at: Timestamp, tx: &Tx) -> EvidenceOutcome {
         let message = &mut self.messages[index];
         let Some(progress) = message.progress.advance(change) else {
             return EvidenceOutcome::Unchanged(message.progress.status);
         };
-        let failure_reason = progress.failure.as_ref().and_then(|failure| failure.reason.as_deref());
-        let step = TimelineEntry { status: progress.status, at, reason: reason.or(failure_reason).map(str::to_owned) };
+        let reason = progress.failure.as_ref().and_then(|failure| failure.reason.clone());
+        let step = TimelineEntry { status: progress.status, at, reason };
         message.steps.push_str(&step_line(&step));
         message.progress = progress;
         let status = message.progress.status;
@@ -182,7 +175,7 @@ pub(crate) async fn fail_waiting(
         behind = last.seq;
         let mut movement = Movement::of(messages);
         for index in 0..movement.messages.len() {
-            if let EvidenceOutcome::Advanced(_) = movement.advance(index, &change, now, None, tx) {
+            if let EvidenceOutcome::Advanced(_) = movement.advance(index, &change, now, tx) {
                 failed += 1;
             }
         }

@@ -1,7 +1,7 @@
 //! Claiming: the step from `queued` to `sending`, by which a message leaves the queue for exactly one sender.
 
 use sea_orm::{DatabaseConnection, Value};
-use waypost_domain::{Jid, MessageStatus, SessionId, TimelineEntry, Timestamp, WaMessageId};
+use waypost_domain::{Jid, MessageStatus, Outgoing, SessionId, TimelineEntry, Timestamp, WaMessageId};
 
 use super::{OPEN, OutboxMessage, advance::step_line};
 use crate::{
@@ -94,9 +94,11 @@ pub(super) fn outbox_message(row: &Row) -> Result<OutboxMessage, StoreError> {
         seq: row.get(TABLE, 0)?,
         id: row.get::<uuid::Uuid>(TABLE, 1)?.into(),
         tenant_id: row.get::<uuid::Uuid>(TABLE, 2)?.into(),
-        wa_id: WaMessageId::from(row.get::<String>(TABLE, 3)?),
-        remote_jid: row.name(TABLE, 4, |jid| jid.parse().ok())?,
-        content: sql::from_json(TABLE, &content)?,
+        outgoing: Outgoing {
+            wa_id: WaMessageId::from(row.get::<String>(TABLE, 3)?),
+            to: row.name(TABLE, 4, |jid| jid.parse().ok())?,
+            content: sql::from_json(TABLE, &content)?,
+        },
         expires_at: row.optional_time(TABLE, 6)?,
         first_contact: false,
     })

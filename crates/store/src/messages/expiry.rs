@@ -102,7 +102,7 @@ pub(crate) async fn fail(tx: &Tx, seqs: &[i64], times: ExpiryTimes) -> Result<Ve
             session_id: message.session_id,
             code: failure.code,
         });
-        movement.advance(index, &StatusChange::Failed(failure), times.now, None, tx);
+        movement.advance(index, &StatusChange::Failed(failure), times.now, tx);
     }
     movement.write(tx).await?;
     Ok(failed)

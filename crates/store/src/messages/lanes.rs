@@ -78,10 +78,10 @@ impl Store {
         session: SessionId,
     ) -> Result<Vec<OutboxMessage>, StoreError> {
         let mut messages = claim::sending(self.read(), session).await?;
-        let chats: BTreeSet<String> = messages.iter().filter_map(|message| person(&message.remote_jid)).collect();
+        let chats: BTreeSet<String> = messages.iter().filter_map(|message| person(&message.outgoing.to)).collect();
         let met = met(self.read(), tenant, session, chats).await?;
         for message in &mut messages {
-            message.first_contact = person(&message.remote_jid).is_some_and(|chat| !met.contains(&chat));
+            message.first_contact = person(&message.outgoing.to).is_some_and(|chat| !met.contains(&chat));
         }
         Ok(messages)
     }

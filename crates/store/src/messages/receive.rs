@@ -28,15 +28,16 @@ pub(crate) struct InboundRows {
 
 impl InboundRows {
     pub fn new(message: &NewInbound, event_id: EventId) -> Self {
-        let chat = message.chat.to_string();
-        let sender = message.sender.to_string();
-        let kind = message.content.kind().as_str();
-        let text = match &message.content {
+        let inbound = &message.inbound;
+        let chat = inbound.chat.to_string();
+        let sender = inbound.sender.to_string();
+        let kind = inbound.content.kind().as_str();
+        let text = match &inbound.content {
             Content::Text { text } => Some(text.as_str()),
             Content::Unsupported { .. } => None,
         };
         let by = |server| {
-            [Some(&message.sender), message.sender_alt.as_ref()]
+            [Some(&inbound.sender), inbound.sender_alt.as_ref()]
                 .into_iter()
                 .flatten()
                 .find(|jid| jid.server() == server)
@@ -55,9 +56,9 @@ impl InboundRows {
                 from: sender.clone(),
                 phone_number: by(JidServer::PhoneNumber).map(Jid::user),
                 lid: by(JidServer::Lid).map(ToString::to_string),
-                push_name: message.push_name.as_deref(),
+                push_name: inbound.push_name.as_deref(),
                 text,
-                sent_at: message.sent_at,
+                sent_at: inbound.sent_at,
             }),
             at: message.received_at,
         };
@@ -69,21 +70,21 @@ impl InboundRows {
             data: sql::json(&data),
             created_at: message.received_at,
         };
-        let received = TimelineEntry { status: MessageStatus::Received, at: message.sent_at, reason: None };
+        let received = TimelineEntry { status: MessageStatus::Received, at: inbound.sent_at, reason: None };
         let id = message.id.as_uuid();
         let message = [
             id.into(),
             message.tenant_id.as_uuid().into(),
             message.session_id.as_uuid().into(),
             Direction::Inbound.as_str().into(),
-            sql::free_text(message.wa_id.as_str()),
+            sql::free_text(inbound.wa_id.as_str()),
             chat.into(),
             sql::optional_free_text(message.to.as_deref()),
             sender.into(),
-            Value::String(message.sender_alt.as_ref().map(ToString::to_string)),
-            sql::optional_free_text(message.push_name.as_deref()),
+            Value::String(inbound.sender_alt.as_ref().map(ToString::to_string)),
+            sql::optional_free_text(inbound.push_name.as_deref()),
             kind.into(),
-            sql::json(&message.content).into(),
+            sql::json(&inbound.content).into(),
             MessageStatus::Received.as_str().into(),
             message.received_at.as_millis().into(),
             message.received_at.as_millis().into(),

@@ -30,7 +30,7 @@ pub(crate) async fn record(
                 MessageRef::Wire(wa_id) => index.by_wire.get(&(evidence.session_id, wa_id.clone())),
             };
             outcomes.push(position.map_or(EvidenceOutcome::Unknown, |position| {
-                movement.advance(*position, &evidence.change, evidence.at, evidence.reason.as_deref(), tx)
+                movement.advance(*position, &evidence.change, evidence.at, tx)
             }));
         }
         request.outcome = Some(outcomes);

@@ -27,7 +27,7 @@ pub(crate) async fn queue_due(tx: &Tx, now: Timestamp) -> Result<DueMessages, St
     sessions.dedup();
     let mut movement = Movement::of(messages);
     for index in 0..movement.messages.len() {
-        movement.advance(index, &StatusChange::To(MessageStatus::Queued), now, None, tx);
+        movement.advance(index, &StatusChange::To(MessageStatus::Queued), now, tx);
     }
     movement.write(tx).await?;
     let next = tx.one(next_sql(), Vec::new()).await?.map(|row| row.time("messages", 0)).transpose()?;

@@ -27,9 +27,9 @@ on_both_databases! {
         let expected: Vec<MessageId> = accepted.iter().map(|message| message.id).collect();
         assert_eq!(ids(&claimed), expected[..12]);
         assert!(claimed.is_sorted_by_key(|message| message.seq));
-        assert_eq!(claimed[3].wa_id, accepted[3].wa_id);
-        assert_eq!(claimed[3].content, accepted[3].content);
-        assert_eq!(claimed[3].remote_jid, accepted[3].remote_jid);
+        assert_eq!(claimed[3].outgoing.wa_id, accepted[3].wa_id);
+        assert_eq!(claimed[3].outgoing.content, accepted[3].content);
+        assert_eq!(claimed[3].outgoing.to, accepted[3].remote_jid);
         assert_eq!(ids(&claim(db, session, &[], 100).await), expected[12..]);
         assert_eq!(claim(db, session, &[], 100).await, vec![]);
     }
@@ -56,7 +56,7 @@ on_both_databases! {
         for busy in [1, 2, 3] {
             let chats: Vec<Jid> = ["919876543210", "14155550100", "14155550101"][..busy].iter().map(|n| jid(n)).collect();
             let claimed = claim(db, session, &chats, 1).await;
-            assert!(claimed.iter().all(|message| !chats.contains(&message.remote_jid)), "{busy}");
+            assert!(claimed.iter().all(|message| !chats.contains(&message.outgoing.to)), "{busy}");
         }
         assert_eq!(claim(db, session, &[jid("919876543210")], 9).await, vec![]);
         assert_eq!(claim(db, session, &[], 9).await.len(), 1);

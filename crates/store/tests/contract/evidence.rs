@@ -23,7 +23,6 @@ on_both_databases! {
             message: MessageRef::Wire(message.wa_id.clone()),
             change: StatusChange::To(Sent),
             at,
-            reason: Some("ack".to_owned()),
         };
         let outcomes = db.store.record_evidence_system(vec![evidence]).await.unwrap();
         assert_eq!(outcomes, [EvidenceOutcome::Advanced(Sent)]);
@@ -31,7 +30,7 @@ on_both_databases! {
         let read = db.store.message(tenant, message.id).await.unwrap().unwrap();
         assert_eq!(read.progress, Progress::at(Sent));
         let step = read.timeline.last().unwrap();
-        assert_eq!((step.status, step.at, step.reason.as_deref()), (Sent, at, Some("ack")));
+        assert_eq!((step.status, step.at, step.reason.as_deref()), (Sent, at, None));
 
         let events = db.store.events_after(tenant, 0, 10).await.unwrap();
         let kinds: Vec<EventType> = events.iter().map(|event| event.kind).collect();
@@ -96,7 +95,6 @@ on_both_databases! {
             message,
             change: StatusChange::To(status),
             at: db.tick(),
-            reason: None,
         };
         let outcomes = db.store.record_evidence_system(vec![
             piece(MessageRef::Id(one.id), Sent),
@@ -124,7 +122,7 @@ on_both_databases! {
         db.store.claim_queued_system(one, &[], 1, db.tick()).await.unwrap();
         for name in [MessageRef::Id(message.id), MessageRef::Wire(message.wa_id)] {
             let evidence = Evidence {
-                session_id: other, message: name, change: StatusChange::To(Sent), at: db.tick(), reason: None,
+                session_id: other, message: name, change: StatusChange::To(Sent), at: db.tick(),
             };
             let outcomes = db.store.record_evidence_system(vec![evidence]).await.unwrap();
             assert_eq!(outcomes, [EvidenceOutcome::Unknown]);
@@ -139,10 +137,9 @@ on_both_databases! {
         db.store.store_inbound(vec![inbound.clone()]).await.unwrap();
         let evidence = Evidence {
             session_id: session,
-            message: MessageRef::Wire(inbound.wa_id),
+            message: MessageRef::Wire(inbound.inbound.wa_id),
             change: StatusChange::To(Read),
             at: db.tick(),
-            reason: None,
         };
         assert_eq!(db.store.record_evidence_system(vec![evidence]).await.unwrap(), [EvidenceOutcome::Unknown]);
         assert_eq!(db.status(tenant, inbound.id).await, MessageStatus::Received);
@@ -202,7 +199,6 @@ on_both_databases! {
                     message: MessageRef::Id(messages[*n].id),
                     change: change.clone(),
                     at: db.tick(),
-                    reason: None,
                 });
                 let outcomes = db.store.record_evidence_system(evidence.collect()).await.unwrap();
                 for ((n, change), outcome) in batch.iter().zip(outcomes) {

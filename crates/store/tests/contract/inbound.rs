@@ -15,12 +15,12 @@ on_both_databases! {
 
         let read = db.store.message(tenant, written.id).await.unwrap().unwrap();
         assert_eq!((read.direction, read.status()), (Direction::Inbound, MessageStatus::Received));
-        assert_eq!(read.wa_id, written.wa_id);
-        assert_eq!((read.remote_jid, read.from), (written.chat, Some(written.sender)));
-        assert_eq!((read.push_name, read.to), (written.push_name, written.to));
-        assert_eq!(read.content, written.content);
+        assert_eq!(read.wa_id, written.inbound.wa_id);
+        assert_eq!((read.remote_jid, read.from), (written.inbound.chat, Some(written.inbound.sender)));
+        assert_eq!((read.push_name, read.to), (written.inbound.push_name, written.to));
+        assert_eq!(read.content, written.inbound.content);
         assert_eq!(read.created_at, written.received_at);
-        assert_eq!(read.timeline[0].at, written.sent_at);
+        assert_eq!(read.timeline[0].at, written.inbound.sent_at);
 
         let events = db.store.events_after(tenant, 0, 10).await.unwrap();
         assert_eq!(events.len(), 1);
@@ -29,7 +29,7 @@ on_both_databases! {
             "id": written.id, "sessionId": session, "status": "received", "direction": "inbound", "to": "14155550100",
             "remoteJid": "919876543210@s.whatsapp.net", "type": "text", "from": "919876543210@s.whatsapp.net",
             "phoneNumber": "919876543210", "lid": null,
-            "pushName": "Ada", "text": "Hi there", "sentAt": written.sent_at, "at": written.received_at,
+            "pushName": "Ada", "text": "Hi there", "sentAt": written.inbound.sent_at, "at": written.received_at,
         }));
     }
 
@@ -51,10 +51,10 @@ on_both_databases! {
         let (one, other) = (db.session(tenant).await.id, db.session(tenant).await.id);
         let mut messages = vec![db.inbound(tenant, one, "ABCDEF"), db.inbound(tenant, other, "ABCDEF")];
         messages.push(db.inbound(tenant, one, "ABCDEF"));
-        messages[2].chat = "120363000000000000@g.us".parse().unwrap();
+        messages[2].inbound.chat = "120363000000000000@g.us".parse().unwrap();
         messages.push(messages[2].clone());
         messages[3].id = db.env.new_id();
-        messages[3].sender = jid("14155550100");
+        messages[3].inbound.sender = jid("14155550100");
         assert_eq!(db.store.store_inbound(messages).await.unwrap(), [Stored; 4]);
     }
 
@@ -69,11 +69,11 @@ on_both_databases! {
     async fn what_is_not_read_yet_is_kept_by_its_name(db: &TestDatabase) {
         let tenant = db.tenant();
         let mut message = db.inbound(tenant, db.env.new_id(), "ABCDEF");
-        message.content = Content::Unsupported { kind: "imageMessage".to_owned() };
-        message.push_name = Some("nul\0".to_owned());
+        message.inbound.content = Content::Unsupported { kind: "imageMessage".to_owned() };
+        message.inbound.push_name = Some("nul\0".to_owned());
         db.store.store_inbound(vec![message.clone()]).await.unwrap();
         let read = db.store.message(tenant, message.id).await.unwrap().unwrap();
-        assert_eq!(read.content, message.content);
+        assert_eq!(read.content, message.inbound.content);
         assert_eq!(read.push_name.as_deref(), Some("nul\u{FFFD}"));
     }
 

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use waypost_domain::{PhoneNumber, Timestamp};
-use waypost_store::NumberCheck;
+use waypost_domain::{FoundAccount, NumberCheck, NumberFound, PhoneNumber, Timestamp};
 
 use crate::support::{TestDatabase, jid};
 
 fn found(number: &str, checked_at: Timestamp) -> NumberCheck {
     let lid = Some("100000000000001@lid".parse().unwrap());
-    NumberCheck { number: number.parse().unwrap(), jid: Some(jid(number)), lid, checked_at }
+    let account = Some(FoundAccount { jid: jid(number), lid });
+    NumberCheck { found: NumberFound { number: number.parse().unwrap(), account }, checked_at }
 }
 
 fn absent(number: &str, checked_at: Timestamp) -> NumberCheck {
-    NumberCheck { jid: None, lid: None, ..found(number, checked_at) }
+    NumberCheck { found: NumberFound { number: number.parse().unwrap(), account: None }, checked_at }
 }
 
 fn numbers(digits: &[&str]) -> Vec<PhoneNumber> {

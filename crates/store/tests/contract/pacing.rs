@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use waypost_domain::{
     FailureCode, FirstContactPause, Jid, MessageId, MessageStatus, PacingChoice, SessionId, TenantId,
 };
-use waypost_store::{NewInbound, PacedClaim, PacedClaimed, SessionSettings, Spent};
+use waypost_store::{PacedClaim, PacedClaimed, SessionSettings, Spent};
 
 use crate::support::{TestDatabase, jid};
 
@@ -46,8 +46,9 @@ impl<'a> Paced<'a> {
 
     /// Somebody writes, and is known from then on.
     async fn hears_from(&self, from: &str) {
-        let inbound = self.db.inbound(self.tenant, self.session, "A1");
-        self.db.store.store_inbound(vec![NewInbound { chat: jid(from), sender: jid(from), ..inbound }]).await.unwrap();
+        let mut message = self.db.inbound(self.tenant, self.session, "A1");
+        (message.inbound.chat, message.inbound.sender) = (jid(from), jid(from));
+        self.db.store.store_inbound(vec![message]).await.unwrap();
     }
 }
 

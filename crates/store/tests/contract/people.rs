@@ -32,7 +32,7 @@ on_both_databases! {
         let tenant = db.tenant();
         let (session, other) = (db.session(tenant).await.id, db.session(tenant).await.id);
         let mut message = db.inbound(tenant, session, "ABCDEF");
-        (message.chat, message.sender) = (lid("123"), lid("123"));
+        (message.inbound.chat, message.inbound.sender) = (lid("123"), lid("123"));
         db.store.store_inbound(vec![message]).await.unwrap();
         assert_eq!(learn(db, tenant, session, &lid("123"), NUMBER).await.chat(), &lid("123"));
         // What comes later does not move it, the number's own messages and a change of number included.
@@ -47,7 +47,7 @@ on_both_databases! {
         let session = db.session(tenant).await.id;
         db.accepted(tenant, session, NUMBER).await;
         let mut message = db.inbound(tenant, session, "ABCDEF");
-        (message.chat, message.sender) = (lid("123"), lid("123"));
+        (message.inbound.chat, message.inbound.sender) = (lid("123"), lid("123"));
         db.store.store_inbound(vec![message]).await.unwrap();
         assert_eq!(learn(db, tenant, session, &lid("123"), NUMBER).await.chat(), &jid(NUMBER));
     }
@@ -73,10 +73,10 @@ on_both_databases! {
         let tenant = db.tenant();
         let session = db.session(tenant).await.id;
         let mut message = db.inbound(tenant, session, "ABCDEF");
-        message.sender_alt = Some(lid("123"));
+        message.inbound.sender_alt = Some(lid("123"));
         db.store.store_inbound(vec![message.clone()]).await.unwrap();
         let read = db.store.message(tenant, message.id).await.unwrap().unwrap();
-        assert_eq!((read.from, read.from_alt), (Some(message.sender), Some(lid("123"))));
+        assert_eq!((read.from, read.from_alt), (Some(message.inbound.sender), Some(lid("123"))));
         let events = db.store.events_after(tenant, 0, 10).await.unwrap();
         assert_eq!((&events[0].data["phoneNumber"], &events[0].data["lid"]), (&NUMBER.into(), &"123@lid".into()));
     }

@@ -14,8 +14,8 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 use tempfile::TempDir;
 use uuid::Uuid;
 use waypost_domain::{
-    Content, EngineKind, Env, Jid, MessageId, MessageStatus, Session, SessionId, StatusChange, TenantId, Timestamp,
-    WaMessageId,
+    Content, EngineKind, Env, Inbound, Jid, MessageId, MessageStatus, Session, SessionId, StatusChange, TenantId,
+    Timestamp, WaMessageId,
     env::{ManualClock, SystemEntropy},
 };
 use waypost_store::{
@@ -170,22 +170,24 @@ impl TestDatabase {
             id: self.env.new_id(),
             tenant_id: tenant,
             session_id: session,
-            wa_id: WaMessageId::from(wa_id.to_owned()),
-            chat: jid("919876543210"),
-            sender: jid("919876543210"),
-            sender_alt: None,
-            push_name: Some("Ada".to_owned()),
+            inbound: Inbound {
+                wa_id: WaMessageId::from(wa_id.to_owned()),
+                chat: jid("919876543210"),
+                sender: jid("919876543210"),
+                sender_alt: None,
+                from_me: false,
+                push_name: Some("Ada".to_owned()),
+                sent_at: received_at.minus(Duration::from_secs(2)),
+                content: Content::Text { text: "Hi there".to_owned() },
+            },
             to: Some("14155550100".to_owned()),
-            content: Content::Text { text: "Hi there".to_owned() },
-            sent_at: received_at.minus(Duration::from_secs(2)),
             received_at,
         }
     }
 
     /// Applies one change to a message by our id.
     pub async fn advance(&self, session: SessionId, id: MessageId, change: StatusChange) -> EvidenceOutcome {
-        let evidence =
-            Evidence { session_id: session, message: MessageRef::Id(id), change, at: self.tick(), reason: None };
+        let evidence = Evidence { session_id: session, message: MessageRef::Id(id), change, at: self.tick() };
         self.store.record_evidence_system(vec![evidence]).await.unwrap()[0]
     }
 

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
+use waypost_accounts::NewApiKey;
 use waypost_domain::{Scope, Timestamp};
-use waypost_gateway::NewApiKey;
 
 use super::{ApiKeyAnswer, scopes};
 use crate::{
@@ -68,7 +68,7 @@ pub async fn create(
     Body(request): Body<CreateApiKeyRequest>,
 ) -> Result<Created<CreatedApiKeyAnswer>, ApiError> {
     let CreateApiKeyRequest { name, scopes, expires_at } = request;
-    let created = app.gateway.create_api_key(tenant.id, NewApiKey { name, scopes, expires_at }).await?;
+    let created = app.accounts.create_api_key(tenant.id, NewApiKey { name, scopes, expires_at }).await?;
     let answer = CreatedApiKeyAnswer { api_key: created.key.into(), key: created.secret };
     Ok(Success::with_message(answer, "Keep the key safe: it is shown this once").created())
 }

@@ -28,6 +28,6 @@ pub async fn list(
     tenant: Tenant<ManageApiKeys>,
     Query(PageQuery { window }): Query<PageQuery>,
 ) -> Result<Listed<ApiKeyAnswer>, ApiError> {
-    let page = app.gateway.list_api_keys(tenant.id, window.request()).await?;
+    let page = app.accounts.list_api_keys(tenant.id, window.request()).await?;
     Ok(Listed::new(window, page, ApiKeyAnswer::from))
 }

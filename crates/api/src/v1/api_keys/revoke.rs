@@ -29,6 +29,6 @@ pub async fn revoke(
     Id(key): Id<ApiKeyId>,
     _: Bare,
 ) -> Result<Success<Nothing>, ApiError> {
-    app.gateway.revoke_api_key(tenant.id, key).await?;
+    app.accounts.revoke_api_key(tenant.id, key).await?;
     Ok(Success::with_message(Nothing, "The key is revoked"))
 }

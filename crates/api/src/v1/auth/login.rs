@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use utoipa::ToSchema;
+use waypost_accounts::NewPassword;
 use waypost_domain::Email;
-use waypost_gateway::NewPassword;
 use zeroize::Zeroizing;
 
 use super::SignedInAnswer;
@@ -52,6 +52,6 @@ pub async fn login(
     ClientAddress(client): ClientAddress,
     Body(request): Body<LoginRequest>,
 ) -> Result<Success<SignedInAnswer>, ApiError> {
-    let signed_in = app.gateway.login(request.email, request.password, client).await?;
+    let signed_in = app.accounts.login(request.email, request.password, client).await?;
     Ok(Success::new(signed_in.into()))
 }

@@ -22,6 +22,6 @@ use crate::{
     responses((status = 200, description = "Logged out", body = Success<Nothing>), BadInput, Authenticated),
 )]
 pub async fn logout(State(app): State<App>, person: Person, _: Bare) -> Result<Success<Nothing>, ApiError> {
-    app.gateway.logout(person.tenant, person.login).await?;
+    app.accounts.logout(person.tenant, person.login).await?;
     Ok(Success::with_message(Nothing, "Logged out"))
 }

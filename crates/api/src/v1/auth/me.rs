@@ -48,7 +48,7 @@ pub struct TenantAnswer {
     responses((status = 200, description = "The person who is logged in, and their tenant", body = Success<MeAnswer>), BadInput, Authenticated),
 )]
 pub async fn me(State(app): State<App>, person: Person, _: Bare) -> Result<Success<MeAnswer>, ApiError> {
-    let (user, tenant) = app.gateway.me(person.tenant, person.user).await?;
+    let (user, tenant) = app.accounts.me(person.tenant, person.user).await?;
     let tenant_answer = TenantAnswer {
         id: tenant.id,
         name: tenant.name.clone(),

@@ -46,6 +46,6 @@ pub async fn refresh(
     ClientAddress(client): ClientAddress,
     Body(request): Body<RefreshRequest>,
 ) -> Result<Success<SignedInAnswer>, ApiError> {
-    let signed_in = app.gateway.refresh(&request.refresh_token, client).await?;
+    let signed_in = app.accounts.refresh(&request.refresh_token, client).await?;
     Ok(Success::new(signed_in.into()))
 }

@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use utoipa::ToSchema;
+use waypost_accounts::{NewPassword, Registration};
 use waypost_domain::Email;
-use waypost_gateway::{NewPassword, Registration};
 
 use super::SignedInAnswer;
 use crate::{
@@ -66,6 +66,6 @@ pub async fn register(
         password: request.password,
         business_name: request.business_name,
     };
-    let signed_in = app.gateway.register(registration, client).await?;
+    let signed_in = app.accounts.register(registration, client).await?;
     Ok(Success::new(signed_in.into()).created())
 }

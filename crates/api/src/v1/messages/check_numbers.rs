@@ -4,7 +4,7 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use waypost_domain::{Jid, PhoneNumber, SessionId, Timestamp};
+use waypost_domain::{Jid, NumberCheck, PhoneNumber, SessionId, Timestamp};
 use waypost_gateway::CheckedNumber;
 
 use crate::{
@@ -98,8 +98,10 @@ pub struct CheckedNumberAnswer {
 }
 
 impl From<CheckedNumber> for CheckedNumberAnswer {
-    fn from(CheckedNumber { number, jid, lid, checked_at, cached }: CheckedNumber) -> Self {
-        Self { number, exists: jid.is_some(), jid, lid, checked_at, cached }
+    fn from(CheckedNumber { check: NumberCheck { found, checked_at }, cached }: CheckedNumber) -> Self {
+        let exists = found.account.is_some();
+        let (jid, lid) = found.account.map_or((None, None), |account| (Some(account.jid), account.lid));
+        Self { number: found.number, exists, jid, lid, checked_at, cached }
     }
 }
 

@@ -1,23 +1,23 @@
 //! Linking, losing and ending the connection.
 
-use waypost_domain::PhoneNumber;
+use waypost_domain::{EndReason, PhoneNumber};
 
 use super::*;
-use crate::{EndReason, LinkError};
+use crate::LinkError;
 
 fn linked_number(told: &Recorder) -> Option<PhoneNumber> {
     told.events().into_iter().rev().find_map(|event| match event {
-        EngineEvent::Linked { phone_number, .. } => Some(phone_number),
+        SessionEvent::Linked { phone_number, .. } => Some(phone_number),
         _ => None,
     })
 }
 
-fn count(told: &Recorder, kind: fn(&EngineEvent) -> bool) -> usize {
+fn count(told: &Recorder, kind: fn(&SessionEvent) -> bool) -> usize {
     told.events().iter().filter(|event| kind(event)).count()
 }
 
-const fn is_connected(event: &EngineEvent) -> bool {
-    matches!(event, EngineEvent::Connected { .. })
+const fn is_connected(event: &SessionEvent) -> bool {
+    matches!(event, SessionEvent::Connected { .. })
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn connecting_links_and_connects_without_a_phone() {
     bench.link.connect().await.unwrap();
     let events = bench.told.events();
     assert!(
-        matches!(&events[..], [EngineEvent::Connecting, EngineEvent::Linked { .. }, EngineEvent::Connected { .. }]),
+        matches!(&events[..], [SessionEvent::Connecting, SessionEvent::Linked { .. }, SessionEvent::Connected { .. }]),
         "{events:?}"
     );
 }
@@ -44,7 +44,7 @@ async fn a_session_comes_back_linked_to_the_same_number_after_a_restart() {
     let link = restarted.open(spec, told.clone()).await.unwrap();
     link.connect().await.unwrap();
     let events = told.events();
-    assert!(matches!(&events[..], [EngineEvent::Connecting, EngineEvent::Connected { .. }]), "{events:?}");
+    assert!(matches!(&events[..], [SessionEvent::Connecting, SessionEvent::Connected { .. }]), "{events:?}");
 
     // Linked anew, it has the same number again.
     bench.link.logout().await;
@@ -102,17 +102,17 @@ async fn what_comes_while_disconnected_waits_and_an_acknowledgement_is_lost() {
 #[tokio::test]
 async fn a_dropped_link_is_silent_and_its_successor_gets_what_waited() {
     let bench = Bench::connected().await;
-    let before = bench.told.events().len();
+    let before = bench.told.count();
     let Bench { engine, env, spec, told, link, disk } = bench;
     drop(link);
     let heir = Arc::new(Recorder::default());
     let spec = SessionSpec { linked: true, ..spec };
     let link = engine.open(spec.clone(), heir.clone()).await.unwrap();
-    assert_eq!(told.events().len(), before);
+    assert_eq!(told.count(), before);
     let bench = Bench { engine, env, spec, told: heir, link, disk };
     bench.link.connect().await.unwrap();
     bench.let_everything_happen().await;
-    assert_eq!(told.events().len(), before);
+    assert_eq!(told.count(), before);
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_lost_connection_comes_back_and_the_repeat_goes_as_usual() {
     let bench = Bench::connected().await;
     let message = bench.send("15550102001", "hello").await.unwrap();
     bench.told.until("connected again", |told| count(told, is_connected) == 2).await;
-    assert_eq!(count(&bench.told, |event| matches!(event, EngineEvent::ConnectionLost { .. })), 1);
+    assert_eq!(count(&bench.told, |event| matches!(event, SessionEvent::ConnectionLost { .. })), 1);
     assert!(bench.told.story(&message.wa_id).is_empty());
     let earlier = bench.link.send(ConnectionId(1), &message).await;
     assert!(matches!(earlier, Err(SendFailure::Park { .. })), "{earlier:?}");
@@ -151,7 +151,7 @@ async fn a_connection_that_ends_can_be_made_again(#[case] to: &str, #[case] expe
     let bench = Bench::connected().await;
     let message = bench.send(to, "goodbye").await.unwrap();
     let ended = move |told: &Recorder| {
-        told.events().iter().any(|event| matches!(event, EngineEvent::Ended(reason) if expected(reason)))
+        told.events().iter().any(|event| matches!(event, SessionEvent::Ended(reason) if expected(reason)))
     };
     bench.told.until("the end", ended).await;
     assert_eq!(bench.told.story(&message.wa_id), ["acked"]);

@@ -14,22 +14,23 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use waypost_domain::{Content, Env, SessionId, TenantId, WaMessageId};
+use waypost_domain::{
+    ConnectionId, Content, Env, Inbound, MessageEvent, Outgoing, ReceiptKind, SessionEvent, SessionId, TenantId,
+    WaMessageId,
+};
 
 use super::{
     Mailbox, MailboxChanges, MailboxError, MemoryMailbox, Owed, SandboxDelays, SandboxEngine, network::unpoisoned,
 };
-use crate::{
-    ConnectionId, Engine, EngineEvent, EventSink, Inbound, Link, NotStored, Outgoing, ReceiptKind, SendFailure,
-    SessionSpec,
-};
+use crate::{Engine, EventSink, Link, NotStored, SendFailure, SessionSpec};
 
 /// How long a condition may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Writes down what it is told.
 struct Recorder {
-    events: Mutex<Vec<EngineEvent>>,
+    answers: Mutex<Vec<MessageEvent>>,
+    events: Mutex<Vec<SessionEvent>>,
     texts: Mutex<Vec<Inbound>>,
     /// How many more times storing incoming texts fails.
     failures: AtomicU32,
@@ -40,14 +41,25 @@ struct Recorder {
 
 impl Default for Recorder {
     fn default() -> Self {
-        let (events, texts, failures) = (Mutex::default(), Mutex::default(), AtomicU32::default());
-        Self { events, texts, failures, changed: watch::Sender::default(), records: watch::Sender::new(true) }
+        Self {
+            answers: Mutex::default(),
+            events: Mutex::default(),
+            texts: Mutex::default(),
+            failures: AtomicU32::default(),
+            changed: watch::Sender::default(),
+            records: watch::Sender::new(true),
+        }
     }
 }
 
 #[async_trait]
 impl EventSink for Recorder {
-    fn post(&self, _session: SessionId, event: EngineEvent) {
+    fn message_event(&self, _session: SessionId, event: MessageEvent) {
+        unpoisoned(&self.answers).push(event);
+        self.changed.send_modify(|changes| *changes += 1);
+    }
+
+    fn session_event(&self, _session: SessionId, event: SessionEvent) {
         unpoisoned(&self.events).push(event);
         self.changed.send_modify(|changes| *changes += 1);
     }
@@ -68,16 +80,22 @@ impl EventSink for Recorder {
 }
 
 impl Recorder {
-    fn events(&self) -> Vec<EngineEvent> {
+    /// What was told about messages.
+    fn answers(&self) -> Vec<MessageEvent> {
+        unpoisoned(&self.answers).clone()
+    }
+
+    /// What was told about the session.
+    fn events(&self) -> Vec<SessionEvent> {
         unpoisoned(&self.events).clone()
     }
 
     fn count(&self) -> usize {
-        unpoisoned(&self.events).len()
+        unpoisoned(&self.answers).len() + unpoisoned(&self.events).len()
     }
 
     fn receipts(&self) -> usize {
-        unpoisoned(&self.events).iter().filter(|event| matches!(event, EngineEvent::Receipt { .. })).count()
+        unpoisoned(&self.answers).iter().filter(|event| matches!(event, MessageEvent::Receipt { .. })).count()
     }
 
     fn texts(&self) -> Vec<String> {
@@ -92,23 +110,23 @@ impl Recorder {
 
     /// What was told about one message, in order: `acked`, `refused`, `delivered`, `read`.
     fn story(&self, of: &WaMessageId) -> Vec<&'static str> {
-        let about = |event: &EngineEvent| match event {
-            EngineEvent::Acked { wa_id, .. } if wa_id == of => Some("acked"),
-            EngineEvent::Refused { wa_id, .. } if wa_id == of => Some("refused"),
-            EngineEvent::Receipt { wa_ids, kind, .. } if wa_ids.contains(of) => Some(match kind {
+        let about = |event: &MessageEvent| match event {
+            MessageEvent::Acked { wa_id, .. } if wa_id == of => Some("acked"),
+            MessageEvent::Refused { wa_id, .. } if wa_id == of => Some("refused"),
+            MessageEvent::Receipt { wa_ids, kind, .. } if wa_ids.contains(of) => Some(match kind {
                 ReceiptKind::Delivered => "delivered",
                 ReceiptKind::Read => "read",
                 ReceiptKind::Played => "played",
             }),
             _ => None,
         };
-        self.events().iter().filter_map(about).collect()
+        self.answers().iter().filter_map(about).collect()
     }
 
     /// The connection that was made last.
     fn connection(&self) -> ConnectionId {
-        let made = |event: EngineEvent| match event {
-            EngineEvent::Connected { connection, .. } => Some(connection),
+        let made = |event: SessionEvent| match event {
+            SessionEvent::Connected { connection, .. } => Some(connection),
             _ => None,
         };
         self.events().into_iter().rev().find_map(made).unwrap_or_default()
@@ -122,7 +140,7 @@ impl Recorder {
             }
         };
         let waited = tokio::time::timeout(PATIENCE, waiting).await;
-        assert!(waited.is_ok(), "waited in vain for: {what}; events: {:?}", self.events());
+        assert!(waited.is_ok(), "waited in vain for: {what}; events: {:?}, {:?}", self.events(), self.answers());
     }
 }
 

@@ -40,8 +40,8 @@ async fn a_refusal_carries_its_code(#[case] to: &str, #[case] said: &str, #[case
     let message = bench.send(to, "hello").await.unwrap();
     bench.let_everything_happen().await;
     assert_eq!(bench.told.story(&message.wa_id), ["refused"]);
-    let refused = bench.told.events().into_iter().find_map(|event| match event {
-        EngineEvent::Refused { wa_id, code, reason, .. } => Some((wa_id, code, reason)),
+    let refused = bench.told.answers().into_iter().find_map(|event| match event {
+        MessageEvent::Refused { wa_id, code, reason, .. } => Some((wa_id, code, reason)),
         _ => None,
     });
     assert_eq!(refused, Some((message.wa_id, expected, said.to_owned())));
@@ -76,8 +76,8 @@ async fn delays_are_kept_and_the_slow_number_takes_twenty_times_as_long() {
     let quick = bench.send("919876543210", "quick").await.unwrap();
     bench.told.until("both are read", |told| told.story(&slow.wa_id).len() + told.story(&quick.wa_id).len() == 6).await;
     assert!(launched.elapsed() >= ms(60), "the slow one was read after 20 x 3 ms at the earliest");
-    let acked = bench.told.events().into_iter().find_map(|event| match event {
-        EngineEvent::Acked { wa_id, .. } => Some(wa_id),
+    let acked = bench.told.answers().into_iter().find_map(|event| match event {
+        MessageEvent::Acked { wa_id, .. } => Some(wa_id),
         _ => None,
     });
     assert_eq!(acked, Some(quick.wa_id), "the quick one overtook the slow one");
@@ -90,13 +90,13 @@ async fn messages_to_one_chat_are_acknowledged_in_order_also_when_there_are_thou
     for n in 0..5_000 {
         sent.push(bench.send("919876543210", &n.to_string()).await.unwrap().wa_id);
     }
-    bench.told.until("all are read", |told| told.events().len() == 3 * sent.len() + 3).await;
+    bench.told.until("all are read", |told| told.answers().len() == 3 * sent.len()).await;
     let acked: Vec<_> = bench
         .told
-        .events()
+        .answers()
         .into_iter()
         .filter_map(|event| match event {
-            EngineEvent::Acked { wa_id, .. } => Some(wa_id),
+            MessageEvent::Acked { wa_id, .. } => Some(wa_id),
             _ => None,
         })
         .collect();
@@ -129,6 +129,21 @@ async fn an_answer_in_a_group_is_written_by_a_member() {
     let inbound = unpoisoned(&bench.told.texts)[0].clone();
     assert_eq!(inbound.chat, message.to);
     assert_eq!(inbound.sender.to_string(), "15550100000@s.whatsapp.net");
+}
+
+#[rstest]
+#[case::a_chat_of_two("919876543210", "919876543210@s.whatsapp.net")]
+#[case::a_group("120363000000000000@g.us", "15550100000@s.whatsapp.net")]
+#[tokio::test]
+async fn a_receipt_names_the_person_whom_it_is_from(#[case] to: &str, #[case] person: &str) {
+    let bench = Bench::connected().await;
+    let message = bench.send(to, "hello").await.unwrap();
+    bench.told.until("it is read", |told| told.story(&message.wa_id).contains(&"read")).await;
+    let named = bench.told.answers().into_iter().filter_map(|event| match event {
+        MessageEvent::Receipt { participant, .. } => Some(participant.map(|jid| jid.to_string())),
+        _ => None,
+    });
+    assert_eq!(named.collect::<Vec<_>>(), [Some(person.to_owned()), Some(person.to_owned())]);
 }
 
 #[tokio::test]

@@ -339,10 +339,9 @@ impl<'a> Dispatcher<'a> {
         let at = self.inner.env.now();
         let back = never_sent.into_iter().map(|item| Evidence {
             session_id: self.session.id,
-            message: MessageRef::Id(item.id),
+            message: MessageRef::Id(item.message.id),
             change: StatusChange::To(MessageStatus::Queued),
             at,
-            reason: None,
         });
         self.inner.recorder.commit(self.session, back.collect()).await;
         // What fails here is done on the next connection.
@@ -372,10 +371,9 @@ impl<'a> Dispatcher<'a> {
             let reason = format!("no acknowledgement; sent {} times", item.tries.sends);
             Evidence {
                 session_id: self.session.id,
-                message: MessageRef::Id(item.id),
-                change: StatusChange::Failed(Failure { code: FailureCode::NoAck, reason: Some(reason.clone()) }),
+                message: MessageRef::Id(item.message.id),
+                change: StatusChange::Failed(Failure { code: FailureCode::NoAck, reason: Some(reason) }),
                 at,
-                reason: Some(reason),
             }
         });
         self.inner.recorder.commit(self.session, evidence.collect()).await;
@@ -393,10 +391,9 @@ impl<'a> Dispatcher<'a> {
             };
             Evidence {
                 session_id: self.session.id,
-                message: MessageRef::Id(item.id),
+                message: MessageRef::Id(item.message.id),
                 change: StatusChange::Failed(failure),
                 at,
-                reason: None,
             }
         });
         self.inner.recorder.commit(self.session, evidence.collect()).await;

@@ -17,8 +17,7 @@ use std::{
 };
 
 use tokio::time::Instant;
-use waypost_domain::{Jid, MessageId, Timestamp, WaMessageId};
-use waypost_engine::Outgoing;
+use waypost_domain::{Jid, Timestamp, WaMessageId};
 use waypost_store::OutboxMessage;
 
 /// The most claimed messages that wait for their turn or are in a send call.
@@ -51,14 +50,8 @@ pub(crate) struct Limits {
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Item {
-    pub(crate) id: MessageId,
-    seq: i64,
-    /// From when on it may not be handed over any more.
-    expires_at: Option<Timestamp>,
-    pub(crate) outgoing: Outgoing,
+    pub(crate) message: OutboxMessage,
     pub(crate) tries: Tries,
-    /// Whether it goes to somebody whom the session does not know; said of paced sessions only.
-    pub(crate) first_contact: bool,
     /// When its claim counted it as sent; `None` once it was handed out, or where nobody counts.
     pub(crate) counted: Option<Timestamp>,
 }
@@ -142,8 +135,8 @@ impl Outbox {
     /// Takes in messages freshly claimed, oldest first. `counted` is when the claim counted them as sent, if it did.
     pub(crate) fn add(&mut self, messages: Vec<OutboxMessage>, counted: Option<Timestamp>) {
         for message in messages {
-            if !self.known.contains_key(&message.wa_id) {
-                self.insert(Item { counted, ..Item::from(message) });
+            if !self.known.contains_key(&message.outgoing.wa_id) {
+                self.insert(Item { message, tries: Tries::default(), counted });
             }
         }
     }
@@ -156,12 +149,13 @@ impl Outbox {
         let mut exhausted = Vec::new();
         let mut earlier = std::mem::take(&mut self.earlier_tries);
         for message in messages {
-            if self.known.contains_key(&message.wa_id) {
+            if self.known.contains_key(&message.outgoing.wa_id) {
                 continue;
             }
-            let mut item = Item::from(message);
             // A message of an earlier process counts as sent once: nobody knows better.
-            item.tries = earlier.remove(&item.outgoing.wa_id).unwrap_or(Tries { sends: 1, ..Tries::default() });
+            let once = Tries { sends: 1, ..Tries::default() };
+            let tries = earlier.remove(&message.outgoing.wa_id).unwrap_or(once);
+            let item = Item { message, tries, counted: None };
             if item.tries.sends >= MAX_SENDS {
                 exhausted.push(item);
             } else {
@@ -188,7 +182,7 @@ impl Outbox {
                 continue;
             }
             let first = chat.queue.front().expect("a chat that is ready has messages");
-            if self.known.get(&first.outgoing.wa_id) != Some(&Place::Settled) && !may_go(first) {
+            if self.known.get(&first.message.outgoing.wa_id) != Some(&Place::Settled) && !may_go(first) {
                 chat.in_turn = true;
                 self.turn.push_back(jid);
                 passed_over += 1;
@@ -197,7 +191,7 @@ impl Outbox {
             let was_busy = chat.is_busy();
             let Some(item) = chat.queue.pop_front() else { continue };
             self.freed |= was_busy && !chat.is_busy();
-            let place = self.known.get_mut(&item.outgoing.wa_id).expect("a waiting message is known");
+            let place = self.known.get_mut(&item.message.outgoing.wa_id).expect("a waiting message is known");
             if *place == Place::Settled {
                 self.unsent -= 1;
                 self.call_in(&jid);
@@ -222,8 +216,8 @@ impl Outbox {
         item.tries.failures = 0;
         let number = self.sent_so_far;
         self.sent_so_far += 1;
-        self.known.insert(item.outgoing.wa_id.clone(), Place::Unacked(number));
-        self.chats.entry(item.outgoing.to.clone()).or_default().unacked += 1;
+        self.known.insert(item.message.outgoing.wa_id.clone(), Place::Unacked(number));
+        self.chats.entry(item.message.outgoing.to.clone()).or_default().unacked += 1;
         self.unacked.insert(number, (now + limits.ack_timeout, item));
     }
 
@@ -233,7 +227,7 @@ impl Outbox {
             self.forget(&item);
             return;
         }
-        let jid = item.outgoing.to.clone();
+        let jid = item.message.outgoing.to.clone();
         if let Some(at) = at {
             self.chats.entry(jid.clone()).or_default().backing_off = true;
             self.backing_off.insert((at, jid));
@@ -260,7 +254,7 @@ impl Outbox {
             Place::Unacked(number) => {
                 let window_was_full = self.unacked.len() + self.sending >= WINDOW;
                 let (_, item) = self.unacked.remove(&number).expect("an unacked message stands in the list");
-                let chat_was_full = self.lower_unacked(&item.outgoing.to);
+                let chat_was_full = self.lower_unacked(&item.message.outgoing.to);
                 self.forget(&item);
                 window_was_full || chat_was_full || self.is_empty()
             }
@@ -277,7 +271,7 @@ impl Outbox {
                 break;
             }
             let (_, mut item) = first.remove();
-            self.lower_unacked(&item.outgoing.to);
+            self.lower_unacked(&item.message.outgoing.to);
             item.tries.unanswered += 1;
             if item.tries.unanswered >= limits.send_attempts || item.tries.sends >= MAX_SENDS {
                 self.forget(&item);
@@ -299,16 +293,16 @@ impl Outbox {
         for chat in self.chats.values_mut() {
             let was_busy = chat.is_busy();
             let (over, waiting): (VecDeque<_>, _) =
-                chat.queue.drain(..).partition(|item: &Item| item.expires_at.is_some_and(|at| at <= now));
+                chat.queue.drain(..).partition(|item: &Item| item.message.expires_at.is_some_and(|at| at <= now));
             chat.queue = waiting;
             expired.extend(over);
             self.freed |= was_busy && !chat.is_busy();
         }
         let waiting = self.chats.values().flat_map(|chat| &chat.queue);
-        self.first_expiry = waiting.filter_map(|item| item.expires_at).min();
+        self.first_expiry = waiting.filter_map(|item| item.message.expires_at).min();
         self.unsent -= expired.len();
         // One that was answered while it waited has not failed.
-        let answered = |item: &Item| self.known.get(&item.outgoing.wa_id) == Some(&Place::Settled);
+        let answered = |item: &Item| self.known.get(&item.message.outgoing.wa_id) == Some(&Place::Settled);
         let (settled, failed): (Vec<_>, Vec<_>) = expired.into_iter().partition(answered);
         settled.iter().chain(&failed).for_each(|item| self.forget(item));
         failed
@@ -375,11 +369,11 @@ impl Outbox {
         let unacked = std::mem::take(&mut self.unacked).into_values().map(|(_, item)| item);
         let (sent, never_sent): (Vec<_>, Vec<_>) = waiting
             .chain(unacked)
-            .filter(|item| known.get(&item.outgoing.wa_id) != Some(&Place::Settled))
+            .filter(|item| known.get(&item.message.outgoing.wa_id) != Some(&Place::Settled))
             .partition(|item| item.tries.sends > 0);
         // Those of before, too: it may be emptied again before there is a connection.
         let mut earlier_tries = std::mem::take(&mut self.earlier_tries);
-        earlier_tries.extend(sent.into_iter().map(|item| (item.outgoing.wa_id, item.tries)));
+        earlier_tries.extend(sent.into_iter().map(|item| (item.message.outgoing.wa_id, item.tries)));
         *self = Self { sent_so_far: self.sent_so_far, earlier_tries, ..Self::default() };
         never_sent
     }
@@ -420,7 +414,7 @@ impl Outbox {
     pub(crate) fn met(&mut self, jid: &Jid) {
         if let Some(chat) = self.chats.get_mut(jid) {
             for item in &mut chat.queue {
-                item.first_contact = false;
+                item.message.first_contact = false;
             }
         }
         self.freed |= self.strangers.extract_if(|_, chat| chat == jid).count() > 0;
@@ -428,14 +422,14 @@ impl Outbox {
 
     /// Puts a message in its chat's queue, in the order of acceptance.
     fn insert(&mut self, item: Item) {
-        if item.first_contact {
-            self.strangers.insert(item.outgoing.wa_id.clone(), item.outgoing.to.clone());
+        if item.message.first_contact {
+            self.strangers.insert(item.message.outgoing.wa_id.clone(), item.message.outgoing.to.clone());
         }
-        self.known.insert(item.outgoing.wa_id.clone(), Place::Waiting);
-        let jid = item.outgoing.to.clone();
+        self.known.insert(item.message.outgoing.wa_id.clone(), Place::Waiting);
+        let jid = item.message.outgoing.to.clone();
         let queue = &mut self.chats.entry(jid.clone()).or_default().queue;
-        self.first_expiry = self.first_expiry.into_iter().chain(item.expires_at).min();
-        let position = queue.partition_point(|other| other.seq < item.seq);
+        self.first_expiry = self.first_expiry.into_iter().chain(item.message.expires_at).min();
+        let position = queue.partition_point(|other| other.message.seq < item.message.seq);
         queue.insert(position, item);
         self.unsent += 1;
         self.call_in(&jid);
@@ -455,11 +449,11 @@ impl Outbox {
     fn leave_send_call(&mut self, item: &Item) -> bool {
         self.unsent -= 1;
         self.sending -= 1;
-        if let Some(chat) = self.chats.get_mut(&item.outgoing.to) {
+        if let Some(chat) = self.chats.get_mut(&item.message.outgoing.to) {
             chat.sending = false;
         }
-        self.call_in(&item.outgoing.to);
-        self.known.get(&item.outgoing.wa_id) == Some(&Place::Settled)
+        self.call_in(&item.message.outgoing.to);
+        self.known.get(&item.message.outgoing.wa_id) == Some(&Place::Settled)
     }
 
     /// One message of a chat is unanswered no more; `true` where the chat had to wait for that.
@@ -472,24 +466,10 @@ impl Outbox {
     }
 
     fn forget(&mut self, item: &Item) {
-        self.known.remove(&item.outgoing.wa_id);
-        self.freed |= self.strangers.remove(&item.outgoing.wa_id).is_some();
-        if self.chats.get(&item.outgoing.to).is_some_and(Chat::is_empty) {
-            self.chats.remove(&item.outgoing.to);
-        }
-    }
-}
-
-impl From<OutboxMessage> for Item {
-    fn from(message: OutboxMessage) -> Self {
-        Self {
-            id: message.id,
-            seq: message.seq,
-            expires_at: message.expires_at,
-            outgoing: Outgoing { wa_id: message.wa_id, to: message.remote_jid, content: message.content },
-            tries: Tries::default(),
-            first_contact: message.first_contact,
-            counted: None,
+        self.known.remove(&item.message.outgoing.wa_id);
+        self.freed |= self.strangers.remove(&item.message.outgoing.wa_id).is_some();
+        if self.chats.get(&item.message.outgoing.to).is_some_and(Chat::is_empty) {
+            self.chats.remove(&item.message.outgoing.to);
         }
     }
 }

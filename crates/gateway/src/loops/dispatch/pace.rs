@@ -221,7 +221,7 @@ impl Paced {
 
 /// Where a message stands. What was handed out before was counted as a first contact then.
 pub(crate) fn lane(item: &Item) -> Lane {
-    if item.first_contact && item.counted.is_some() { Lane::FirstContact } else { Lane::Known }
+    if item.message.first_contact && item.counted.is_some() { Lane::FirstContact } else { Lane::Known }
 }
 
 #[cfg(test)]
@@ -229,6 +229,7 @@ mod tests {
     use waypost_domain::env::{ManualClock, SeededEntropy};
 
     use super::*;
+    use crate::loops::dispatch::outbox::{Tries, tests::message};
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
     const HOUR: Duration = Duration::from_hours(1);
@@ -262,7 +263,8 @@ mod tests {
     #[test]
     fn another_pace_holds_at_once_and_what_was_sent_counts() {
         let (mut pace, clock, env) = paced();
-        let item = Item::from(crate::loops::dispatch::outbox::tests::message(0, 1));
+        let message = message(0, 1);
+        let item = Item { message, tries: Tries::default(), counted: None };
         assert!(pace.paced().unwrap().take(&item, &env));
         pace.paced().unwrap().done(Lane::Known, &env);
         clock.advance(Duration::from_secs(3));

@@ -185,14 +185,13 @@ impl Dispatcher<'_> {
         }
         let at = self.inner.env.now();
         let evidence = hopeless.into_iter().map(|item| {
-            let reason = "no acknowledgement; the day's limit of messages did not allow to send it again";
-            let (change, reason) = if item.tries.sends > 0 {
-                let failure = Failure { code: FailureCode::NoAck, reason: Some(reason.to_owned()) };
-                (StatusChange::Failed(failure), Some(reason.to_owned()))
+            let change = if item.tries.sends > 0 {
+                let reason = "no acknowledgement; the day's limit of messages did not allow to send it again";
+                StatusChange::Failed(Failure { code: FailureCode::NoAck, reason: Some(reason.to_owned()) })
             } else {
-                (StatusChange::To(MessageStatus::Queued), None)
+                StatusChange::To(MessageStatus::Queued)
             };
-            Evidence { session_id: self.session.id, message: MessageRef::Id(item.id), change, at, reason }
+            Evidence { session_id: self.session.id, message: MessageRef::Id(item.message.id), change, at }
         });
         self.inner.recorder.commit(self.session, evidence.collect()).await;
         self.more = true;

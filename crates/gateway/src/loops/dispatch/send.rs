@@ -37,7 +37,7 @@ pub(super) async fn send(
     connection: &Connection,
     mut item: Item,
 ) -> Outcome {
-    let failure = match timeout(SEND_TIME, connection.link.send(connection.id, &item.outgoing)).await {
+    let failure = match timeout(SEND_TIME, connection.link.send(connection.id, &item.message.outgoing)).await {
         Ok(Ok(())) => return Outcome::Sent(item),
         Ok(Err(failure)) => failure,
         Err(_) => {
@@ -53,7 +53,7 @@ pub(super) async fn send(
             if item.tries.failures < SEND_FAILURES {
                 let pause = pause_after(item.tries.failures, &inner.env);
                 tracing::debug!(
-                    tenant.id = %session.tenant_id, session.id = %session.id, message.id = %item.id,
+                    tenant.id = %session.tenant_id, session.id = %session.id, message.id = %item.message.id,
                     reason, ?pause, "a message was not handed over; trying again",
                 );
                 return Outcome::Again(item, Instant::now() + pause);
@@ -66,10 +66,9 @@ pub(super) async fn send(
     };
     let evidence = Evidence {
         session_id: session.id,
-        message: MessageRef::Id(item.id),
-        change: StatusChange::Failed(Failure { code, reason: Some(reason.clone()) }),
+        message: MessageRef::Id(item.message.id),
+        change: StatusChange::Failed(Failure { code, reason: Some(reason) }),
         at: inner.env.now(),
-        reason: Some(reason),
     };
     inner.recorder.commit(session, vec![evidence]).await;
     Outcome::Closed(item)

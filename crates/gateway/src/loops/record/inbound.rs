@@ -1,7 +1,7 @@
 //! Inbound messages become rows, and are acknowledged to the network only then.
 
-use waypost_domain::Jid;
-use waypost_engine::{Inbound, NotStored};
+use waypost_domain::Inbound;
+use waypost_engine::NotStored;
 use waypost_store::{NewInbound, Person, StoreError};
 
 use crate::{Inner, live::LiveSession};
@@ -34,25 +34,18 @@ async fn write(inner: &Inner, session: &LiveSession, messages: Vec<Inbound>) -> 
     let mut rows = Vec::with_capacity(messages.len());
     for message in messages {
         let person = inner.person(session, &message.sender).await?;
-        let Addresses { chat, sender, sender_alt } = addresses(&message, person);
         rows.push(NewInbound {
             id: inner.env.new_id(),
             tenant_id: session.tenant_id,
             session_id: session.id,
-            wa_id: message.wa_id,
-            chat,
-            sender,
-            sender_alt,
-            push_name: message.push_name,
+            inbound: in_one_chat(message, person),
             to: to.clone(),
-            content: message.content,
-            sent_at: message.sent_at,
             received_at,
         });
     }
     // Whoever writes is no stranger any more.
     let chats: Vec<_> =
-        if session.pace().is_off() { Vec::new() } else { rows.iter().map(|row| row.chat.clone()).collect() };
+        if session.pace().is_off() { Vec::new() } else { rows.iter().map(|row| row.inbound.chat.clone()).collect() };
     inner.store.store_inbound(rows).await?;
     if !chats.is_empty() {
         for chat in chats {
@@ -63,32 +56,21 @@ async fn write(inner: &Inner, session: &LiveSession, messages: Vec<Inbound>) -> 
     Ok(())
 }
 
-/// Where a message belongs and who wrote it.
-#[derive(Debug, PartialEq, Eq)]
-struct Addresses {
-    chat: Jid,
-    sender: Jid,
-    sender_alt: Option<Jid>,
-}
-
-/// The addresses of a message: a person who is known by number and by LID is named by the address of the chat with them,
-/// in groups too.
-fn addresses(message: &Inbound, person: Option<Person>) -> Addresses {
-    let Some(person) = person else {
-        let (chat, sender) = (message.chat.clone(), message.sender.clone());
-        return Addresses { chat, sender, sender_alt: message.sender_alt.clone() };
-    };
+/// The message under the addresses of its chat: a person who is known by number and by LID is named by the address of
+/// the chat with them, in groups too.
+fn in_one_chat(message: Inbound, person: Option<Person>) -> Inbound {
+    let Some(person) = person else { return message };
     let between_two = message.chat == person.lid || message.chat == person.number;
     let sender = person.chat().clone();
-    let chat = if between_two { sender.clone() } else { message.chat.clone() };
+    let chat = if between_two { sender.clone() } else { message.chat };
     let sender_alt = Some(if person.chat_by_lid { person.number } else { person.lid });
-    Addresses { chat, sender, sender_alt }
+    Inbound { chat, sender, sender_alt, ..message }
 }
 
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use waypost_domain::{Content, Timestamp};
+    use waypost_domain::{Content, Jid, Timestamp};
 
     use super::*;
 
@@ -125,7 +107,8 @@ mod tests {
         let person =
             known_with_chat_by_lid.map(|chat_by_lid| Person { lid: jid(LID), number: jid(NUMBER), chat_by_lid });
         let (chat, sender, sender_alt) = expected;
-        let expected = Addresses { chat: jid(chat), sender: jid(sender), sender_alt: sender_alt.map(jid) };
-        assert_eq!(addresses(&message, person), expected);
+        let stored = in_one_chat(message, person);
+        let expected = (jid(chat), jid(sender), sender_alt.map(jid));
+        assert_eq!((stored.chat, stored.sender, stored.sender_alt), expected);
     }
 }

@@ -241,7 +241,6 @@ mod tests {
                 message: MessageRef::Wire(env.new_wa_message_id()),
                 change: StatusChange::To(MessageStatus::Sent),
                 at: env.now(),
-                reason: None,
             }]
         };
         for _ in 0..QUEUE {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
-use waypost_domain::{FailureCode, FirstContactPause, SessionId, WaMessageId};
-use waypost_engine::{EngineEvent, EventSink, Inbound, NotStored};
+use waypost_domain::{FailureCode, FirstContactPause, Inbound, MessageEvent, SessionEvent, SessionId, WaMessageId};
+use waypost_engine::{EventSink, NotStored};
 
 use super::{evidence, inbound, states};
 use crate::{Inner, live::LiveSession, loops::dispatch};
@@ -64,30 +64,31 @@ impl Sink {
 
 #[async_trait]
 impl EventSink for Sink {
-    fn post(&self, session: SessionId, event: EngineEvent) {
+    fn message_event(&self, session: SessionId, event: MessageEvent) {
         debug_assert_eq!(session, self.session.id, "a link posts for its own session");
-        let Some(evidence) = evidence::evidence(self.session.id, &event, &self.inner.env) else {
-            self.session.push_state_event(self.link, event);
-            states::wake(&self.inner, &self.session, &self.runtime);
-            return;
-        };
+        let evidence = evidence::evidence(self.session.id, &event, &self.inner.env);
         // An answer that is lost for want of room may not stop the clock that asks again.
-        let receipt = matches!(event, EngineEvent::Receipt { .. });
+        let receipt = matches!(event, MessageEvent::Receipt { .. });
         if !self.inner.recorder.post(&self.session, evidence, receipt) {
             return;
         }
         let settles = match &event {
-            EngineEvent::Acked { wa_id, .. } => self.settle(wa_id, true),
-            EngineEvent::Refused { wa_id, code, .. } => {
+            MessageEvent::Acked { wa_id, .. } => self.settle(wa_id, true),
+            MessageEvent::Refused { wa_id, code, .. } => {
                 self.refused(*code);
                 self.settle(wa_id, false)
             }
-            EngineEvent::Receipt { wa_ids, .. } => wa_ids.iter().filter(|wa_id| self.settle(wa_id, true)).count() > 0,
-            _ => false,
+            MessageEvent::Receipt { wa_ids, .. } => wa_ids.iter().filter(|wa_id| self.settle(wa_id, true)).count() > 0,
         };
         if settles {
             self.session.dispatch.nudge();
         }
+    }
+
+    fn session_event(&self, session: SessionId, event: SessionEvent) {
+        debug_assert_eq!(session, self.session.id, "a link posts for its own session");
+        self.session.push_state_event(self.link, event);
+        states::wake(&self.inner, &self.session, &self.runtime);
     }
 
     fn mark(&self, session: SessionId) -> u64 {

@@ -7,13 +7,12 @@ use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use tokio::{runtime::Handle, time::sleep};
-use waypost_domain::{Failure, FailureCode};
-use waypost_engine::{EndReason, EngineEvent};
+use waypost_domain::{EndReason, Failure, FailureCode, SessionEvent, SessionInput};
 
 use crate::{
     GatewayError, Inner,
     live::LiveSession,
-    sessions::{Account, Details, Input, Qr},
+    sessions::{Account, Details, Qr},
 };
 
 /// How long to wait after the database failed.
@@ -67,7 +66,7 @@ async fn write(
     inner: &Arc<Inner>,
     session: &Arc<LiveSession>,
     link: u64,
-    event: &EngineEvent,
+    event: &SessionEvent,
 ) -> Result<(), GatewayError> {
     let _step = session.steps.lock().await;
     let (state, current) = {
@@ -79,8 +78,8 @@ async fn write(
         return Ok(());
     }
     let now = inner.env.now();
-    let Ok(next) = state.next(Input::Engine(event), now, &inner.config.retry_pauses) else { return Ok(()) };
-    let unlinked = matches!(event, EngineEvent::Ended(EndReason::LoggedOut { .. }));
+    let Ok(next) = state.next(SessionInput::Event(event), now, &inner.config.retry_pauses) else { return Ok(()) };
+    let unlinked = matches!(event, SessionEvent::Ended(EndReason::LoggedOut { .. }));
     if unlinked {
         inner.let_go(session).await;
         inner.engine(session.engine)?.forget(session.id).await?;
@@ -90,7 +89,7 @@ async fn write(
     if unlinked {
         inner.store.fail_waiting_system(session.id, Failure::new(FailureCode::SessionGone), now).await?;
     }
-    if matches!(event, EngineEvent::Ended(_) | EngineEvent::QrExhausted) {
+    if matches!(event, SessionEvent::Ended(_) | SessionEvent::QrExhausted) {
         // A link that ended for good is dropped; connect opens a new one.
         session.change(|live| live.link = None);
     }
@@ -98,35 +97,35 @@ async fn write(
 }
 
 /// The facts that an event carries beside the state.
-fn details(event: &EngineEvent) -> Details {
+fn details(event: &SessionEvent) -> Details {
     match event {
-        EngineEvent::Qr { code, expires_at } => {
+        SessionEvent::Qr { code, expires_at } => {
             Details { qr: Some(Qr { code: code.clone(), expires_at: *expires_at }), ..Details::default() }
         }
-        EngineEvent::Linked { phone_number, lid, push_name } => Details {
+        SessionEvent::Linked { phone_number, lid, push_name } => Details {
             account: Account::Linked { phone_number: phone_number.clone(), lid: lid.clone() },
             push_name: push_name.clone(),
             ..Details::default()
         },
-        EngineEvent::Connected { connection, push_name } => {
+        SessionEvent::Connected { connection, push_name } => {
             Details { connection: Some(*connection), push_name: push_name.clone(), ..Details::default() }
         }
-        EngineEvent::Ended(EndReason::LoggedOut { .. }) => Details::unlinked(),
+        SessionEvent::Ended(EndReason::LoggedOut { .. }) => Details::unlinked(),
         _ => Details::default(),
     }
 }
 
-fn log(session: &LiveSession, event: &EngineEvent) {
+fn log(session: &LiveSession, event: &SessionEvent) {
     let (tenant, id) = (session.tenant_id, session.id);
     match event {
-        EngineEvent::Linked { .. } => tracing::info!(tenant.id = %tenant, session.id = %id, "a session was linked"),
-        EngineEvent::Connected { .. } => {
+        SessionEvent::Linked { .. } => tracing::info!(tenant.id = %tenant, session.id = %id, "a session was linked"),
+        SessionEvent::Connected { .. } => {
             tracing::info!(tenant.id = %tenant, session.id = %id, "a session is connected");
         }
-        EngineEvent::ConnectionLost { reason } => {
+        SessionEvent::ConnectionLost { reason } => {
             tracing::warn!(tenant.id = %tenant, session.id = %id, reason, "a session lost its connection");
         }
-        EngineEvent::Ended(reason) => {
+        SessionEvent::Ended(reason) => {
             tracing::warn!(tenant.id = %tenant, session.id = %id, ?reason, "a session's connection ended");
         }
         _ => tracing::debug!(tenant.id = %tenant, session.id = %id, "a session's state changed"),

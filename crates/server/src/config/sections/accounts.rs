@@ -3,7 +3,7 @@
 use clap::Args;
 use secrecy::SecretString;
 use serde::Deserialize;
-use waypost_gateway::{GatewayConfig, RegistrationLimits, RegistrationOpen};
+use waypost_accounts::{AccountsConfig, RegistrationLimits, RegistrationOpen};
 
 use super::Section;
 use crate::config::{
@@ -18,7 +18,7 @@ pub struct Accounts {
     #[arg(long, value_name = "TOKEN", hide_env_values = true)]
     pub operator_token: Option<As<OperatorToken>>,
     /// Whether strangers may register: true, false, or first (until there is a tenant).
-    #[arg(long, value_name = "WHEN", default_value = name(GatewayConfig::default().registration_open))]
+    #[arg(long, value_name = "WHEN", default_value = name(AccountsConfig::default().registration_open))]
     pub registration_open: As<OneOf<RegistrationOpen>>,
     /// Tries to register an hour from one network; 0 for no limit.
     #[arg(long, value_name = "NUMBER", default_value = write_limit(RegistrationLimits::default().per_network))]
@@ -27,10 +27,10 @@ pub struct Accounts {
     #[arg(long, value_name = "NUMBER", default_value = write_limit(RegistrationLimits::default().in_all))]
     pub registrations_per_hour_in_all: As<Limit>,
     /// How long an access token works.
-    #[arg(long, value_name = "DURATION", default_value = write_duration(GatewayConfig::default().access_token_life))]
+    #[arg(long, value_name = "DURATION", default_value = write_duration(AccountsConfig::default().access_token_life))]
     pub access_token_life: As<Lasting>,
     /// How long a refresh token works.
-    #[arg(long, value_name = "DURATION", default_value = write_duration(GatewayConfig::default().refresh_token_life))]
+    #[arg(long, value_name = "DURATION", default_value = write_duration(AccountsConfig::default().refresh_token_life))]
     pub refresh_token_life: As<Lasting>,
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
+use waypost_accounts::{AccountsConfig, LoginLimits};
 use waypost_api::ApiConfig;
-use waypost_gateway::{GatewayConfig, LoginLimits};
 
 use super::Section;
 use crate::config::{
@@ -35,7 +35,7 @@ pub struct Limits {
     #[arg(
         long,
         value_name = "NUMBER",
-        default_value = write_limit(GatewayConfig::default().refused_credentials_per_minute)
+        default_value = write_limit(AccountsConfig::default().refused_credentials_per_minute)
     )]
     pub refused_credentials_per_minute: As<Limit>,
     /// How long whoever is past one of these limits waits for the refusal, so that asking again at once is no use.

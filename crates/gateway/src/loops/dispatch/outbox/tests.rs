@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use waypost_domain::{Content, Env};
+use waypost_domain::{Content, Env, Outgoing};
 
 use super::*;
 
@@ -15,9 +15,11 @@ pub(crate) fn message(seq: i64, chat: u8) -> OutboxMessage {
         id: env.new_id(),
         seq,
         tenant_id: env.new_id(),
-        wa_id: format!("3EB0{seq}").into(),
-        remote_jid: jid(chat),
-        content: Content::Text { text: "hi".to_owned() },
+        outgoing: Outgoing {
+            wa_id: format!("3EB0{seq}").into(),
+            to: jid(chat),
+            content: Content::Text { text: "hi".to_owned() },
+        },
         expires_at: None,
         first_contact: false,
     }
@@ -32,7 +34,7 @@ fn handed_out(outbox: &mut Outbox) -> Vec<Item> {
 }
 
 fn seqs(items: &[Item]) -> Vec<i64> {
-    items.iter().map(|item| item.seq).collect()
+    items.iter().map(|item| item.message.seq).collect()
 }
 
 #[test]
@@ -53,7 +55,7 @@ fn a_failing_chat_holds_up_no_other_and_keeps_its_order() {
     let now = Instant::now();
     let later = now + Duration::from_secs(1);
     for item in handed_out(&mut outbox) {
-        if item.seq == 0 { outbox.again(item, Some(later)) } else { outbox.sent(item, now, LIMITS) }
+        if item.message.seq == 0 { outbox.again(item, Some(later)) } else { outbox.sent(item, now, LIMITS) }
     }
     assert_eq!(outbox.busy(), [jid(1)]);
     outbox.back_on(now);
@@ -107,7 +109,7 @@ fn what_was_answered_has_not_expired_and_what_was_sent_does_not_go_out_again() {
     }
     assert!(outbox.expired(at).is_empty(), "their acknowledgements are awaited");
     assert!(outbox.overdue(now + LIMITS.ack_timeout, LIMITS).is_empty());
-    outbox.settle(&items[0].outgoing.wa_id);
+    outbox.settle(&items[0].message.outgoing.wa_id);
     let failed = outbox.expired(at);
     assert_eq!(seqs(&failed), [1]);
     assert_eq!(failed[0].tries.sends, 1);
@@ -121,7 +123,7 @@ fn an_unanswered_message_goes_out_again_first_and_fails_after_its_attempts() {
     let mut now = Instant::now();
     for attempt in 1..=LIMITS.send_attempts {
         let item = outbox.next().unwrap();
-        assert_eq!((item.seq, item.outgoing.wa_id.as_str()), (0, "3EB00"));
+        assert_eq!((item.message.seq, item.message.outgoing.wa_id.as_str()), (0, "3EB00"));
         outbox.sent(item, now, LIMITS);
         assert!(outbox.overdue(now, LIMITS).is_empty(), "the time is not over");
         now += LIMITS.ack_timeout;
@@ -138,11 +140,11 @@ fn an_answer_during_the_send_call_or_the_wait_is_not_forgotten() {
     let now = Instant::now();
     let mut items = handed_out(&mut outbox);
     let (first, second) = (items.remove(0), items.remove(0));
-    outbox.settle(&first.outgoing.wa_id);
+    outbox.settle(&first.message.outgoing.wa_id);
     outbox.sent(first, now, LIMITS);
     assert!(!outbox.waits_for_acks());
 
-    let wa_id = second.outgoing.wa_id.clone();
+    let wa_id = second.message.outgoing.wa_id.clone();
     outbox.again(second, Some(now));
     outbox.settle(&wa_id);
     outbox.back_on(now);
@@ -202,7 +204,7 @@ fn a_chat_that_nobody_answers_leaves_the_window_to_others() {
 fn a_message_that_may_not_go_keeps_its_turn_and_holds_up_no_other_chat() {
     let mut outbox = Outbox::default();
     outbox.add(messages(&[1, 2, 1, 3]), None);
-    let not_to_chat_1 = |item: &Item| item.outgoing.to != jid(1);
+    let not_to_chat_1 = |item: &Item| item.message.outgoing.to != jid(1);
     let gone: Vec<_> = std::iter::from_fn(|| outbox.next_if(not_to_chat_1)).collect();
     assert_eq!(seqs(&gone), [1, 3]);
     assert!(outbox.next_if(not_to_chat_1).is_none());
@@ -226,14 +228,14 @@ fn a_stranger_is_one_until_something_of_theirs_is_settled() {
     assert!(outbox.take_freed());
     assert_eq!(outbox.strangers(), [jid(2)]);
     let next = outbox.next().unwrap();
-    assert_eq!((next.seq, next.first_contact), (1, false));
+    assert_eq!((next.message.seq, next.message.first_contact), (1, false));
 }
 
 #[test]
 fn what_will_not_go_for_long_is_taken_out_and_the_rest_goes_on() {
     let mut outbox = Outbox::default();
     outbox.add(messages(&[1, 2, 1, 3]), None);
-    let taken = outbox.take_waiting(|item| item.outgoing.to == jid(1) || item.outgoing.to == jid(2));
+    let taken = outbox.take_waiting(|item| item.message.outgoing.to == jid(1) || item.message.outgoing.to == jid(2));
     assert_eq!(taken.len(), 3);
     assert_eq!(seqs(&handed_out(&mut outbox)), [3]);
     outbox.add(vec![message(4, 1)], None);
@@ -330,16 +332,16 @@ impl World {
             Step::Answer(index) if !self.open.is_empty() => {
                 let seq = *self.open.keys().nth(index % self.open.len()).unwrap();
                 // The network answers only for what it saw.
-                let chat = &self.open[&seq].remote_jid;
+                let chat = &self.open[&seq].outgoing.to;
                 if self.left.get(chat).is_some_and(|left| *left >= seq) {
                     let message = self.open.remove(&seq).unwrap();
-                    self.outbox.settle(&message.wa_id);
+                    self.outbox.settle(&message.outgoing.wa_id);
                 }
             }
             Step::Wait(secs) => {
                 self.now += Duration::from_secs(secs);
                 for item in self.outbox.overdue(self.now, LIMITS) {
-                    self.open.remove(&item.seq);
+                    self.open.remove(&item.message.seq);
                 }
                 self.outbox.back_on(self.now);
             }
@@ -357,9 +359,12 @@ impl World {
     fn finish(&mut self, item: Item, end: End) {
         match end {
             End::Sent => {
-                let left = self.left.entry(item.outgoing.to.clone()).or_insert(-1);
-                assert!(item.tries.sends > 0 || item.seq > *left, "a message overtook an older one of its chat");
-                *left = item.seq.max(*left);
+                let left = self.left.entry(item.message.outgoing.to.clone()).or_insert(-1);
+                assert!(
+                    item.tries.sends > 0 || item.message.seq > *left,
+                    "a message overtook an older one of its chat"
+                );
+                *left = item.message.seq.max(*left);
                 self.outbox.sent(item, self.now, LIMITS);
             }
             End::Again => self.outbox.again(item, None),
@@ -368,7 +373,7 @@ impl World {
                 self.outbox.again(item, Some(at));
             }
             End::Closed => {
-                self.open.remove(&item.seq);
+                self.open.remove(&item.message.seq);
                 self.outbox.close(&item);
             }
         }
@@ -379,17 +384,17 @@ impl World {
             self.finish(item, End::Again);
         }
         let never_sent = self.outbox.stand_down();
-        assert!(never_sent.iter().all(|item| item.tries.sends == 0 && self.open.contains_key(&item.seq)));
-        let back: Vec<_> = never_sent.iter().map(|item| self.open[&item.seq].clone()).collect();
+        assert!(never_sent.iter().all(|item| item.tries.sends == 0 && self.open.contains_key(&item.message.seq)));
+        let back: Vec<_> = never_sent.iter().map(|item| self.open[&item.message.seq].clone()).collect();
         let sending: Vec<_> = self
             .open
             .values()
-            .filter(|message| never_sent.iter().all(|item| item.seq != message.seq))
+            .filter(|message| never_sent.iter().all(|item| item.message.seq != message.seq))
             .cloned()
             .collect();
         self.connection += 1;
         for item in self.outbox.add_again(self.connection, sending) {
-            self.open.remove(&item.seq);
+            self.open.remove(&item.message.seq);
         }
         self.outbox.add(back, None);
     }
@@ -398,7 +403,7 @@ impl World {
         assert!(self.outbox.unsent <= MAX_UNSENT + WINDOW);
         assert!(self.outbox.unacked.len() + self.outbox.sending <= WINDOW);
         assert_eq!(self.outbox.sending, self.in_call.len());
-        let chats: std::collections::HashSet<_> = self.in_call.iter().map(|item| &item.outgoing.to).collect();
+        let chats: std::collections::HashSet<_> = self.in_call.iter().map(|item| &item.message.outgoing.to).collect();
         assert_eq!(chats.len(), self.in_call.len(), "a chat has one message in a send call");
     }
 }

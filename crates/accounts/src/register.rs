@@ -8,10 +8,9 @@ use std::{
 use waypost_domain::{Email, Role, Tenant, User};
 use waypost_store::{AccountOutcome, NewAccount};
 
-use super::{NewPassword, SignedIn};
 use crate::{
-    Gateway, GatewayError,
-    limits::{self, Allowance, Client, Limiter, Network, network_of},
+    Accounts, AccountsError, NewPassword, SignedIn,
+    limits::{Allowance, Client, Limiter, Network, network_of},
 };
 
 /// Who may register.
@@ -70,24 +69,23 @@ pub struct Registration {
     pub business_name: String,
 }
 
-impl Gateway {
-    /// Creates a tenant, its owner and its trial, and signs the owner in. Forbidden if registration is closed, a conflict
-    /// if the e-mail is in use; both cost the same work but for a closed one, which costs none. `client` is the caller's
-    /// address, if it is known.
-    pub async fn register(&self, registration: Registration, client: Client) -> Result<SignedIn, GatewayError> {
-        let inner = &self.inner;
+impl Accounts {
+    /// Creates a tenant, its owner and its trial, and signs the owner in. An e-mail that is in use costs the same work as
+    /// one that is not; a closed registration costs none. `client` is the caller's address, if it is known.
+    pub async fn register(&self, registration: Registration, client: Client) -> Result<SignedIn, AccountsError> {
+        let accounts = &*self.shared;
         self.admit_registration(client).await?;
         let network = network_of(client);
-        let password_hash = inner.auth.passwords.hash(registration.password, &inner.env, network).await?;
-        let now = inner.env.now();
+        let password_hash = accounts.passwords.hash(registration.password, &accounts.env, network).await?;
+        let now = accounts.env.now();
         let tenant = Tenant {
-            id: inner.env.new_id(),
+            id: accounts.env.new_id(),
             name: registration.business_name,
-            trial_ends_at: now.plus(inner.config.trial),
+            trial_ends_at: now.plus(accounts.config.trial),
             created_at: now,
         };
         let owner = User {
-            id: inner.env.new_id(),
+            id: accounts.env.new_id(),
             tenant_id: tenant.id,
             email: registration.email,
             name: registration.name,
@@ -96,42 +94,34 @@ impl Gateway {
         };
         let account = NewAccount { tenant: tenant.clone(), owner: owner.clone(), password_hash };
         // Of two who come first at once, the database's writer decides.
-        let only_first = inner.config.registration_open == RegistrationOpen::First;
-        match inner.store.create_account(account, only_first).await? {
+        let only_first = accounts.config.registration_open == RegistrationOpen::First;
+        match accounts.store.create_account(account, only_first).await? {
             AccountOutcome::Created => {}
-            AccountOutcome::EmailInUse => {
-                return Err(GatewayError::Conflict(
-                    "The e-mail is in use. Log in, or register with another one".into(),
-                ));
-            }
-            AccountOutcome::NotFirst => return Err(closed()),
+            AccountOutcome::EmailInUse => return Err(AccountsError::EmailInUse),
+            AccountOutcome::NotFirst => return Err(AccountsError::RegistrationClosed),
         }
         tracing::info!(tenant.id = %tenant.id, "tenant registered");
-        inner.auth.guesses.remember(owner.id, network);
+        accounts.guesses.remember(owner.id, network);
         self.sign_in(owner, tenant).await
     }
 
     /// Counts who wants to register before anything costs, and turns away whom the setting does not let in.
-    async fn admit_registration(&self, client: Client) -> Result<(), GatewayError> {
-        let inner = &self.inner;
-        let registrations = &inner.auth.registrations;
-        match inner.config.registration_open {
+    async fn admit_registration(&self, client: Client) -> Result<(), AccountsError> {
+        let accounts = &*self.shared;
+        let registrations = &accounts.registrations;
+        match accounts.config.registration_open {
             RegistrationOpen::Yes => {}
-            RegistrationOpen::No => return Err(closed()),
+            RegistrationOpen::No => return Err(AccountsError::RegistrationClosed),
             RegistrationOpen::First => {
                 // A tenant stays, so the answer is asked for until it is yes.
-                if registrations.has_tenant.load(Ordering::Relaxed) || inner.store.any_tenant_system().await? {
+                if registrations.has_tenant.load(Ordering::Relaxed) || accounts.store.any_tenant_system().await? {
                     registrations.has_tenant.store(true, Ordering::Relaxed);
-                    return Err(closed());
+                    return Err(AccountsError::RegistrationClosed);
                 }
             }
         }
-        let now = inner.env.now();
-        registrations.per_network.take(&network_of(client), now).map_err(limits::refusal)?;
-        registrations.in_all.take(&(), now).map_err(limits::refusal)
+        let now = accounts.env.now();
+        registrations.per_network.take(&network_of(client), now).map_err(AccountsError::rate_limited)?;
+        registrations.in_all.take(&(), now).map_err(AccountsError::rate_limited)
     }
-}
-
-fn closed() -> GatewayError {
-    GatewayError::Forbidden("Registration is closed on this installation".into())
 }

@@ -2,9 +2,6 @@
 
 use waypost_domain::Env;
 
-/// What every API key starts with.
-pub(crate) const API_KEY_PREFIX: &str = "awp_";
-
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// 62^43 is the first power past 2^256.
@@ -42,6 +39,7 @@ fn base62(mut number: [u8; 32]) -> [u8; DIGITS] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api_keys::API_KEY_PREFIX;
 
     #[test]
     fn numbers_have_the_digits_of_base_62() {

@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use waypost_domain::Env;
 use zeroize::Zeroizing;
 
-use crate::{GatewayError, limits::Network};
+use crate::{AccountsError, limits::Network};
 
 /// How many may wait in each queue: some four seconds' work of one core.
 const QUEUE: usize = 128;
@@ -93,20 +93,20 @@ impl Passwords {
         }
     }
 
-    /// The hash string of a new password. [`GatewayError::RateLimited`] if too many wait.
-    pub async fn hash(&self, password: NewPassword, env: &Env, network: Network) -> Result<String, GatewayError> {
+    /// The hash string of a new password. [`AccountsError::RateLimited`] if too many wait.
+    pub async fn hash(&self, password: NewPassword, env: &Env, network: Network) -> Result<String, AccountsError> {
         let salt: [u8; 16] = env.bytes();
         self.run(&self.registrations, network, move |memory| new_hash(&password.0, &salt, memory)).await
     }
 
     /// Whether `password` belongs to `hash`; if there is no hash it never does, in the same time.
-    /// [`GatewayError::RateLimited`] if too many wait.
+    /// [`AccountsError::RateLimited`] if too many wait.
     pub async fn verify(
         &self,
         password: Zeroizing<String>,
         hash: Option<String>,
         network: Network,
-    ) -> Result<bool, GatewayError> {
+    ) -> Result<bool, AccountsError> {
         self.run(&self.logins, network, move |memory| {
             let matches = matches(&password, hash.as_deref().unwrap_or(NOBODY), memory)?;
             Ok(matches && hash.is_some())
@@ -119,8 +119,8 @@ impl Passwords {
         queue: &Queue,
         network: Network,
         work: impl FnOnce(&mut Memory) -> argon2::password_hash::Result<T> + Send + 'static,
-    ) -> Result<T, GatewayError> {
-        let place = queue.enter(network).ok_or(GatewayError::RateLimited(2))?;
+    ) -> Result<T, AccountsError> {
+        let place = queue.enter(network).ok_or(AccountsError::RateLimited(2))?;
         let front = acquire(&queue.front).await;
         let slot = acquire(&self.slots).await;
         let free = Arc::clone(&self.memory);
@@ -133,8 +133,8 @@ impl Passwords {
             done
         });
         let done =
-            task.await.map_err(|error| GatewayError::Internal(format!("the password hasher stopped: {error}")))?;
-        done.map_err(|error| GatewayError::Internal(format!("a password was not hashed: {error}")))
+            task.await.map_err(|error| AccountsError::Internal(format!("the password hasher stopped: {error}")))?;
+        done.map_err(|error| AccountsError::Internal(format!("a password was not hashed: {error}")))
     }
 }
 
@@ -265,10 +265,10 @@ mod tests {
         let passwords = Passwords::with_slots(1);
         let verify = |from| passwords.verify(secret("x"), None, network(from));
         let mut places: Vec<_> = (0..SHARE).map(|_| passwords.logins.enter(network(0)).unwrap()).collect();
-        assert!(matches!(verify(0).await, Err(GatewayError::RateLimited(2))));
+        assert!(matches!(verify(0).await, Err(AccountsError::RateLimited(2))));
         assert!(verify(1).await.is_ok());
         places.extend((SHARE..QUEUE).map(|n| passwords.logins.enter(network(n)).unwrap()));
-        assert!(matches!(verify(200).await, Err(GatewayError::RateLimited(2))));
+        assert!(matches!(verify(200).await, Err(AccountsError::RateLimited(2))));
         drop(places);
         assert!(verify(0).await.is_ok());
         assert!(lock(&passwords.logins.places).by_network.is_empty());

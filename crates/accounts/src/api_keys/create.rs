@@ -2,10 +2,9 @@
 
 use sha2::{Digest, Sha256};
 use waypost_domain::{ApiKey, Scope, TenantId, Timestamp};
-use waypost_store as store;
 
-use super::{API_KEY_PREFIX, draw_secret};
-use crate::{FieldErrors, Gateway, GatewayError};
+use super::API_KEY_PREFIX;
+use crate::{Accounts, AccountsError, Shared, secret::draw_secret};
 
 /// How much of a secret is kept to recognise a key by: the prefix and six of its 43 digits.
 const SHOWN: usize = API_KEY_PREFIX.len() + 6;
@@ -30,13 +29,13 @@ pub struct CreatedApiKey {
     pub secret: String,
 }
 
-impl Gateway {
-    /// Makes an API key. Naming no scope gives it all of them. `expiresAt` must lie in the future.
-    pub async fn create_api_key(&self, tenant: TenantId, new: NewApiKey) -> Result<CreatedApiKey, GatewayError> {
-        let env = &self.inner.env;
+impl Accounts {
+    /// Makes an API key. Naming no scope gives it all of them. Its expiry must lie in the future.
+    pub async fn create_api_key(&self, tenant: TenantId, new: NewApiKey) -> Result<CreatedApiKey, AccountsError> {
+        let Shared { store, env, credentials, .. } = &*self.shared;
         let now = env.now();
         if new.expires_at.is_some_and(|end| end <= now) {
-            return Err(GatewayError::Validation(FieldErrors::one("expiresAt", "Must be in the future")));
+            return Err(AccountsError::ExpiryInThePast);
         }
         let mut scopes = if new.scopes.is_empty() { Scope::ALL.to_vec() } else { new.scopes };
         scopes.sort_unstable();
@@ -53,9 +52,9 @@ impl Gateway {
             expires_at: new.expires_at,
         };
         let hash = Sha256::digest(secret.as_bytes()).into();
-        let before = self.inner.auth.key_changes();
-        self.inner.store.create_api_key(store::NewApiKey { key: key.clone(), hash }).await?;
-        self.inner.auth.key_created(hash, key.clone(), before);
+        let before = credentials.key_changes();
+        store.create_api_key(waypost_store::NewApiKey { key: key.clone(), hash }).await?;
+        credentials.key_created(hash, key.clone(), before);
         tracing::info!(tenant.id = %tenant, api_key.id = %key.id, "API key created");
         Ok(CreatedApiKey { key, secret })
     }

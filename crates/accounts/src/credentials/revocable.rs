@@ -24,7 +24,7 @@ use std::{
 
 use waypost_store::StoreError;
 
-use crate::GatewayError;
+use crate::AccountsError;
 
 /// How long it is remembered that there is none.
 const NONE_LIFE: Duration = Duration::from_secs(2);
@@ -84,9 +84,9 @@ where
     pub async fn get<L>(
         &self,
         key: K,
-        admit: impl FnOnce() -> Result<(), GatewayError>,
+        admit: impl FnOnce() -> Result<(), AccountsError>,
         load: impl Fn() -> L,
-    ) -> Result<Option<V>, GatewayError>
+    ) -> Result<Option<V>, AccountsError>
     where
         L: Future<Output = Result<Option<V>, StoreError>>,
     {
@@ -228,8 +228,8 @@ mod tests {
         Instant::now().checked_sub(age).unwrap()
     }
 
-    fn refuse() -> Result<(), GatewayError> {
-        Err(GatewayError::RateLimited(7))
+    fn refuse() -> Result<(), AccountsError> {
+        Err(AccountsError::RateLimited(7))
     }
 
     async fn fail() -> Loaded {
@@ -339,7 +339,7 @@ mod tests {
     async fn a_stranger_may_be_refused_the_look_up_and_the_known_never_are() {
         let cache = cache(OLD_AT_ONCE);
         let load = || async { Ok(Some("good")) };
-        assert!(matches!(cache.get(1, refuse, load).await, Err(GatewayError::RateLimited(7))));
+        assert!(matches!(cache.get(1, refuse, load).await, Err(AccountsError::RateLimited(7))));
         cache.get(1, || Ok(()), load).await.unwrap();
         assert_eq!(cache.get(1, refuse, load).await.unwrap(), Some("good"));
     }
@@ -360,6 +360,6 @@ mod tests {
         let cache = cache(Duration::from_secs(100));
         cache.known.insert(1, Known::new("good", ago(Duration::from_secs(80))));
         assert_eq!(cache.get(1, || Ok(()), fail).await.unwrap(), Some("good"));
-        assert!(matches!(cache.get(2, || Ok(()), fail).await, Err(GatewayError::DatabaseUnavailable(_))));
+        assert!(matches!(cache.get(2, || Ok(()), fail).await, Err(AccountsError::DatabaseUnavailable(_))));
     }
 }

@@ -20,8 +20,6 @@ use std::{
 
 use waypost_domain::{AddressPrefix, Timestamp};
 
-use crate::GatewayError;
-
 /// How many keys a limiter keeps; a few MiB at most.
 const KEYS: usize = 65_536;
 
@@ -168,11 +166,6 @@ fn next(full_at: i64, each: i64, all: i64, now: Timestamp) -> Result<i64, Durati
 
 fn micros(at: Timestamp) -> i64 {
     at.as_millis().saturating_mul(1000)
-}
-
-/// The answer to who has to wait: whole seconds, one at least.
-pub(crate) fn refusal(wait: Duration) -> GatewayError {
-    GatewayError::RateLimited(seconds(wait))
 }
 
 /// A wait in whole seconds, as `Retry-After` carries it; one at least.

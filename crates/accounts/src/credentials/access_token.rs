@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use waypost_domain::{RefreshFamilyId, Role, TenantId, Timestamp, UserId};
 
 use super::ring_provider;
-use crate::GatewayError;
+use crate::AccountsError;
 
 /// What an access token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,9 +54,9 @@ impl AccessTokens {
     }
 
     /// The signed token.
-    pub fn sign(&self, claims: &Claims) -> Result<String, GatewayError> {
+    pub fn sign(&self, claims: &Claims) -> Result<String, AccountsError> {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.encoding)
-            .map_err(|error| GatewayError::Internal(format!("an access token was not signed: {error}")))
+            .map_err(|error| AccountsError::Internal(format!("an access token was not signed: {error}")))
     }
 
     /// What a token says, if it is ours and has not expired.

@@ -7,8 +7,9 @@ mod create;
 mod key_use;
 mod list;
 mod revoke;
-mod secret;
 
 pub use create::{CreatedApiKey, NewApiKey};
 pub(crate) use key_use::KeyUse;
-pub(crate) use secret::{API_KEY_PREFIX, draw_secret, has_form_of_secret};
+
+/// What every API key starts with.
+pub(crate) const API_KEY_PREFIX: &str = "awp_";

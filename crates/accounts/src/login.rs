@@ -3,13 +3,12 @@
 use waypost_domain::Email;
 use zeroize::Zeroizing;
 
-use super::SignedIn;
 use crate::{
-    Gateway, GatewayError,
-    limits::{self, Client, network_of},
+    Accounts, AccountsError, SignedIn,
+    limits::{Client, network_of},
 };
 
-impl Gateway {
+impl Accounts {
     /// Logs in. An unknown e-mail and a wrong password are the same answer after the same work. `client` is the caller's
     /// address, if it is known: who guesses from there is slowed down.
     pub async fn login(
@@ -17,21 +16,21 @@ impl Gateway {
         email: Email,
         password: Zeroizing<String>,
         client: Client,
-    ) -> Result<SignedIn, GatewayError> {
-        const REFUSED: GatewayError = GatewayError::Unauthorized("The e-mail or the password is wrong");
-        let inner = &self.inner;
+    ) -> Result<SignedIn, AccountsError> {
+        const REFUSED: AccountsError = AccountsError::Unauthorized("The e-mail or the password is wrong");
+        let accounts = &*self.shared;
         let network = network_of(client);
         let delayed = |wait| {
             log_failure(client, "delayed");
-            limits::refusal(wait)
+            AccountsError::rate_limited(wait)
         };
-        inner.auth.guesses.admit(network).map_err(delayed)?;
-        let (user, hash) = match inner.store.password_by_email_system(&email).await? {
+        accounts.guesses.admit(network).map_err(delayed)?;
+        let (user, hash) = match accounts.store.password_by_email_system(&email).await? {
             Some(stored) => (Some(stored.user), Some(stored.password_hash)),
             None => (None, None),
         };
-        let attempt = inner.auth.guesses.begin(&email, user.as_ref().map(|user| user.id), network).map_err(delayed)?;
-        match inner.auth.passwords.verify(password, hash, network).await {
+        let attempt = accounts.guesses.begin(&email, user.as_ref().map(|user| user.id), network).map_err(delayed)?;
+        match accounts.passwords.verify(password, hash, network).await {
             Ok(true) => attempt.passed(),
             Ok(false) => {
                 drop(attempt);
@@ -44,7 +43,7 @@ impl Gateway {
             }
         }
         let user = user.ok_or(REFUSED)?;
-        let (user, tenant) = inner.store.user(user.tenant_id, user.id).await?.ok_or(REFUSED)?;
+        let (user, tenant) = accounts.store.user(user.tenant_id, user.id).await?.ok_or(REFUSED)?;
         self.sign_in(user, tenant).await
     }
 }
