@@ -59,17 +59,22 @@ fn with_settings(command: Command) -> Command {
         .value_name("PATH")
         .value_parser(value_parser!(PathBuf))
         .help("TOML file with settings");
-    command.arg(file).args(SETTINGS.iter().map(flag))
+    command.arg(file).args(on_the_command_line().map(flag))
 }
 
-fn flag(setting: &Setting) -> Arg {
+/// The settings that have a flag.
+fn on_the_command_line() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| !setting.tables)
+}
+
+fn flag(setting: &'static Setting) -> Arg {
     let default = if setting.default.is_empty() { String::new() } else { format!("; default {}", setting.default) };
     let warning = if setting.secret { ". Better not here: other users see the command line" } else { "" };
-    Arg::new(setting.key).long(setting.flag()).value_name(setting.value).allow_hyphen_values(true).help(format!(
-        "{}{warning} [{}{default}]",
-        setting.meaning,
-        setting.env_name()
-    ))
+    Arg::new(setting.key.as_str())
+        .long(setting.flag())
+        .value_name(setting.value.as_str())
+        .allow_hyphen_values(true)
+        .help(format!("{}{warning} [{}{default}]", setting.meaning, setting.env_name()))
 }
 
 /// What `matches` asks for.
@@ -83,8 +88,11 @@ pub fn asked(matches: &ArgMatches) -> Asked {
 }
 
 fn given(matches: &ArgMatches) -> Given {
-    let flag = |setting: &Setting| Some((setting.key, matches.get_one::<String>(setting.key)?.clone()));
-    Given { file: matches.get_one("config").cloned(), flags: SETTINGS.iter().filter_map(flag).collect() }
+    let flag = |setting: &'static Setting| {
+        let key = setting.key.as_str();
+        Some((key, matches.get_one::<String>(key)?.clone()))
+    };
+    Given { file: matches.get_one("config").cloned(), flags: on_the_command_line().filter_map(flag).collect() }
 }
 
 #[cfg(test)]
@@ -107,7 +115,7 @@ mod tests {
         };
         assert_eq!(given.flags, BTreeMap::from([("listen", "127.0.0.1:1".to_owned())]));
         assert_eq!(given.file, Some(PathBuf::from("x.toml")));
-        for setting in SETTINGS {
+        for setting in on_the_command_line() {
             assert!(parse(&format!("waypost config --{} x", setting.flag())).is_ok(), "{}", setting.key);
         }
     }

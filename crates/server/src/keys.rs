@@ -15,7 +15,7 @@ use waypost_domain::Env;
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{KeySource, values},
+    config::{sections::KeySource, values},
     data_dir::{DataDir, warn_if_others_may_read},
 };
 

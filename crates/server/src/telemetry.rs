@@ -22,7 +22,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::sections::{self, LogFormat};
 
 /// Targets, by their beginnings, whose lines carry keys, phone numbers or pairing codes: libsignal's, and those of
 /// whatsapp-rust's linking by code (at INFO).
@@ -42,12 +42,12 @@ pub struct Log {
 }
 
 /// Starts the log.
-pub fn start(config: &LogConfig) -> Log {
+pub fn start(settings: &sections::Log) -> Log {
     // Buffered: when many lines wait they are written together, and when none waits what there is goes out.
     let lines = BufWriter::new(std::io::stderr());
     let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_LINES).finish(lines);
     let dropped = writer.error_counter();
-    subscriber(config, writer, std::io::stderr().is_terminal()).init();
+    subscriber(settings, writer, std::io::stderr().is_terminal()).init();
     Log { dropped, _guard: guard }
 }
 
@@ -72,13 +72,13 @@ impl Log {
     }
 }
 
-fn subscriber<W>(config: &LogConfig, writer: W, colours: bool) -> impl Subscriber + Send + Sync + use<W>
+fn subscriber<W>(settings: &sections::Log, writer: W, colours: bool) -> impl Subscriber + Send + Sync + use<W>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::new(directives(&config.level));
+    let filter = EnvFilter::new(directives(&settings.log_level.0));
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours);
-    let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.log_format.0 {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
@@ -120,6 +120,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::config::forms::As;
 
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);
@@ -138,8 +139,8 @@ mod tests {
     fn logged(level: &str, format: LogFormat, act: impl FnOnce()) -> String {
         let page = Page::default();
         let writer = page.clone();
-        let config = LogConfig { level: level.to_owned(), format };
-        tracing::subscriber::with_default(subscriber(&config, move || writer.clone(), false), act);
+        let settings = sections::Log { log_level: As(level.to_owned()), log_format: As(format) };
+        tracing::subscriber::with_default(subscriber(&settings, move || writer.clone(), false), act);
         String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
     }
 

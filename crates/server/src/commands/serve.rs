@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::Given,
-    config::Config,
+    config::Settings,
     data_dir::DataDir,
     http, telemetry,
     wire::{self, Parts},
@@ -34,12 +34,12 @@ const STOPPED_AT_ONCE: i32 = 130;
 pub fn run(given: &Given) -> anyhow::Result<()> {
     let started = Instant::now();
     let layers = super::layers(given)?;
-    let config = Config::from_layers(&layers)?;
-    let log = telemetry::start(&config.log);
+    let settings = Settings::read(&layers)?;
+    let log = telemetry::start(&settings.log);
     for warning in &layers.warnings {
         tracing::warn!("{warning}");
     }
-    if config.lets_strangers_register() {
+    if settings.lets_strangers_register() {
         tracing::warn!(
             "registration_open is true and the server listens beyond this machine: everyone who reaches it may register; \
              first and false close it"
@@ -52,27 +52,28 @@ pub fn run(given: &Given) -> anyhow::Result<()> {
     installed.map_err(|_| anyhow::anyhow!("a TLS provider was installed before ours"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.spawn(log.tell_of_losses());
-    let served = runtime.block_on(serve(&config, started));
+    let served = runtime.block_on(serve(&settings, started));
     runtime.shutdown_timeout(LAST_TASKS);
     served
 }
 
-async fn serve(config: &Config, started: Instant) -> anyhow::Result<()> {
+async fn serve(settings: &Settings, started: Instant) -> anyhow::Result<()> {
     // Held to the end: it is the lock on the data folder.
-    let folder = DataDir::open(&config.data_dir)?;
+    let folder = DataDir::open(&settings.storage.data_dir.0)?;
     let stop = stop_on_signal()?;
-    let Parts { store, accounts, gateway, router, database } = wire::build(config, &folder).await?;
-    let listener = TcpListener::bind(config.listen)
+    let Parts { store, accounts, gateway, router, database } = wire::build(settings, &folder).await?;
+    let listen = settings.http.listen.0;
+    let listener = TcpListener::bind(listen)
         .await
-        .with_context(|| format!("cannot listen on {}: choose another address with WAYPOST_LISTEN", config.listen))?;
+        .with_context(|| format!("cannot listen on {listen}: choose another address with WAYPOST_LISTEN"))?;
     let address = listener.local_addr()?;
     let stop_loops = CancellationToken::new();
     let loops = gateway.start(stop_loops.clone()).await?;
 
-    if config.api.docs {
+    if settings.web.docs.0 {
         tokio::task::spawn_blocking(waypost_api::prepare_documentation);
     }
-    let limits = limits(config);
+    let limits = limits(settings);
     let took = started.elapsed().as_millis();
     let line = format!(
         "Waypost {} listens on http://{address} (API documentation: http://{address}/api/docs), {database}, started in {took} ms",
@@ -94,10 +95,10 @@ async fn serve(config: &Config, started: Instant) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn limits(config: &Config) -> http::Limits {
+fn limits(settings: &Settings) -> http::Limits {
     let descriptors = http::descriptors::raise();
-    let wanted = config.max_connections;
-    let connections = http::descriptors::connections(wanted, descriptors, config.database_max_connections);
+    let wanted = settings.http.max_connections.0;
+    let connections = http::descriptors::connections(wanted, descriptors, settings.storage.database_max_connections.0);
     if connections < wanted {
         tracing::warn!(
             connections,
@@ -108,13 +109,14 @@ fn limits(config: &Config) -> http::Limits {
     } else {
         tracing::info!(connections, descriptors, "HTTP connections at a time");
     }
+    let per_address = settings.http.max_connections_per_address.0;
     http::Limits {
         connections,
         // Few files mean few connections, and then too one address leaves room for others.
-        per_address: config.max_connections_per_address.map(|most| most.min(connections.div_ceil(2))),
-        proxies: config.api.proxies.clone(),
+        per_address: (per_address > 0).then(|| per_address.min(connections.div_ceil(2))),
+        proxies: settings.proxies.trusted(),
         patience: http::Patience::default(),
-        grace: config.shutdown_grace,
+        grace: settings.http.shutdown_grace.0,
     }
 }
 

@@ -9,13 +9,17 @@ use std::{
 
 use waypost_domain::spelling::nearest;
 
-use super::settings::{GONE, SETTINGS, Setting, WHATSAPP_URL, setting};
+use super::{
+    sections::Section,
+    settings::{GONE, SETTINGS, Setting, WIRE_SIM_ONLY, described, env_name},
+    values::as_typed,
+};
 
 /// A value as it was written, and where. Shows no value: it may be a secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct Value {
-    /// What was written.
-    pub text: String,
+    /// What was written: text, or anything of a file.
+    pub value: toml::Value,
     /// Where.
     pub source: Source,
 }
@@ -110,8 +114,8 @@ pub enum ConfigError {
     /// A value is wrong.
     #[error("{key} (from {from}) {why}")]
     Invalid {
-        /// The setting.
-        key: &'static str,
+        /// The setting, and where in its tables.
+        key: String,
         /// Where the value was written.
         from: Source,
         /// What it must be.
@@ -123,10 +127,10 @@ fn meant(nearest: Option<&str>) -> String {
     nearest.map_or_else(|| "; waypost config lists them".to_owned(), |name| format!("; did you mean {name:?}?"))
 }
 
-/// Every setting's value.
+/// Every setting's value, before it is read.
 #[derive(Debug, Clone)]
 pub struct Layers {
-    values: BTreeMap<&'static str, Value>,
+    values: BTreeMap<String, Value>,
     /// What should be said about the configuration once there is a log.
     pub warnings: Vec<String>,
 }
@@ -138,126 +142,168 @@ impl Layers {
         environment: &BTreeMap<String, String>,
         flags: &BTreeMap<&'static str, String>,
     ) -> Result<Self, ConfigError> {
-        let in_file = file.map_or_else(|| Ok(BTreeMap::new()), read_file)?;
-        if !SETTINGS.iter().any(|setting| setting.key == WHATSAPP_URL.key)
-            && environment.get(&WHATSAPP_URL.env_name()).is_some_and(|text| !text.is_empty())
-        {
-            let from = Source::Environment(WHATSAPP_URL.env_name());
-            return Err(ConfigError::NotInThisBuild { key: WHATSAPP_URL.key, from });
-        }
-        refuse_gone(environment, &in_file, file)?;
-        let value = |setting: &Setting| {
-            let from_flag = flags.get(setting.key).map(|text| (text.clone(), Source::Flag(setting.flag())));
-            let named = |name: String| environment.get(&name).map(|text| (text.clone(), Source::Environment(name)));
-            let of_file = || in_file.get(setting.key).zip(file).map(|(t, p)| (t.clone(), Source::File(p.to_owned())));
-            [
-                from_flag,
-                named(setting.env_name()),
-                setting.env_alias().and_then(|name| named(name.to_owned())),
-                of_file(),
-            ]
-            .into_iter()
-            .flatten()
-            .find(|(text, _)| !text.is_empty())
-            .map_or_else(
-                || Value { text: setting.default.to_owned(), source: Source::Default },
-                |(text, source)| Value { text, source },
-            )
-        };
-        let checked = |setting: &Setting| {
-            let value = value(setting);
-            match super::values::as_typed(&value.text) {
-                Ok(()) => Ok((setting.key, value)),
-                Err(why) => Err(ConfigError::Invalid { key: setting.key, from: value.source, why: why.to_owned() }),
+        Self::of(&SETTINGS, file, environment, flags)
+    }
+
+    /// The same for these settings.
+    pub fn of(
+        settings: &[Setting],
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+        flags: &BTreeMap<&'static str, String>,
+    ) -> Result<Self, ConfigError> {
+        let file = file.map(|path| Ok((path, read_file(path)?))).transpose()?;
+        let written = Written { file: file.as_ref().map(|(path, table)| (*path, table)), environment, flags };
+        written.refuse_other_builds()?;
+        written.refuse_unknown(settings)?;
+        let mut values = BTreeMap::new();
+        for setting in settings {
+            let Value { value, source } = written.value(setting);
+            if let Err(why) = all_as_typed(&value) {
+                return Err(ConfigError::Invalid { key: setting.key.clone(), from: source, why: why.to_owned() });
             }
+            values.insert(setting.key.clone(), Value { value, source });
+        }
+        Ok(Self { values, warnings: written.unknown_names(settings) })
+    }
+
+    /// A setting's value, if there is such a setting.
+    pub fn value(&self, key: &str) -> Option<&Value> {
+        self.values.get(key)
+    }
+
+    /// Where a setting was written.
+    pub fn source(&self, key: &str) -> Source {
+        self.value(key).map_or(Source::Default, |value| value.source.clone())
+    }
+
+    /// Reads a section.
+    pub fn section<S: Section>(&self) -> Result<S, ConfigError> {
+        let set = |setting: Setting| {
+            let value = &self.value(&setting.key)?.value;
+            (!is_empty(value)).then(|| (setting.key, value.clone()))
         };
-        let values = SETTINGS.iter().map(checked).collect::<Result<_, _>>()?;
-        Ok(Self { values, warnings: unknown_names(environment) })
+        let table: toml::Table = described::<S>().into_iter().filter_map(set).collect();
+        let section: S = serde_path_to_error::deserialize(toml::Value::Table(table))
+            .map_err(|error| self.invalid(&error.path().to_string(), &sentence(error.inner().message())))?;
+        section.check(self)?;
+        Ok(section)
     }
 
-    /// A setting's value.
-    pub fn value(&self, key: &'static str) -> &Value {
-        self.values.get(key).expect("every setting that the program reads is in SETTINGS, as a test proves")
-    }
-
-    /// A setting's value, read by `read`.
-    pub fn get<T>(&self, key: &'static str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
-        let Value { text, source } = self.value(key);
-        read(text).map_err(|why| ConfigError::Invalid { key, from: source.clone(), why })
-    }
-
-    /// A setting's value, read by `read`, where it is set.
-    pub fn get_set<T>(
-        &self,
-        key: &'static str,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, ConfigError> {
-        if self.value(key).text.is_empty() { Ok(None) } else { self.get(key, read).map(Some) }
+    /// Refuses the value at `path`: a setting's key, or a place in its tables (`plans[0].name`).
+    pub fn invalid(&self, path: &str, why: &str) -> ConfigError {
+        let key = path.split(['.', '[']).next().unwrap_or(path);
+        ConfigError::Invalid { key: path.to_owned(), from: self.source(key), why: why.to_owned() }
     }
 }
 
-/// Refuses what earlier versions read: left out in silence it would leave a door open that somebody closed.
-fn refuse_gone(
-    environment: &BTreeMap<String, String>,
-    in_file: &BTreeMap<String, String>,
-    file: Option<&Path>,
-) -> Result<(), ConfigError> {
-    for (key, instead) in GONE {
-        let name = format!("WAYPOST_{}", key.to_uppercase());
-        let in_environment = environment.get(&name).is_some_and(|text| !text.is_empty());
-        let written = in_file.get(key).is_some_and(|text| !text.is_empty());
-        let from = match file {
-            _ if in_environment => Source::Environment(name),
-            Some(path) if written => Source::File(path.to_owned()),
-            _ => continue,
-        };
-        return Err(ConfigError::Gone { key, from, instead });
+/// What serde says, as the end of a sentence. On an unknown name it lists all there are; ours says which one was
+/// probably meant.
+fn sentence(message: &str) -> String {
+    if let Some(name) = message.strip_prefix("missing field ") {
+        return format!("lacks {name}");
     }
-    Ok(())
+    let Some(names) = message.strip_prefix("unknown field ") else { return message.to_owned() };
+    let mut names = names.split('`').skip(1).step_by(2);
+    let near = names.next().and_then(|written| nearest(written, names));
+    format!("is not known{}", near.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default())
 }
 
-fn read_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+/// Empty text counts as none.
+fn is_empty(value: &toml::Value) -> bool {
+    value.as_str().is_some_and(str::is_empty)
+}
+
+fn all_as_typed(value: &toml::Value) -> Result<(), &'static str> {
+    match value {
+        toml::Value::String(text) => as_typed(text),
+        toml::Value::Array(values) => values.iter().try_for_each(all_as_typed),
+        toml::Value::Table(table) => table.values().try_for_each(all_as_typed),
+        _ => Ok(()),
+    }
+}
+
+fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
     let unreadable = |error: std::io::Error| ConfigError::Unreadable { path: path.to_owned(), why: error.to_string() };
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+    text.parse().map_err(|error: toml::de::Error| {
         let line = text.as_bytes().iter().take(error.span().map_or(0, |span| span.start)).filter(|b| **b == b'\n');
         ConfigError::NotToml { path: path.to_owned(), line: line.count() + 1, why: error.message().to_owned() }
-    })?;
-    let mut values = BTreeMap::new();
-    for (key, value) in table {
-        let gone = GONE.iter().find(|(gone, _)| *gone == key).map(|(gone, _)| *gone);
-        let Some(known) = setting(&key).map(|setting| setting.key).or(gone) else {
-            if key == WHATSAPP_URL.key {
-                let from = Source::File(path.to_owned());
-                return Err(ConfigError::NotInThisBuild { key: WHATSAPP_URL.key, from });
-            }
-            let nearest = nearest(&key, SETTINGS.iter().map(|setting| setting.key)).map(str::to_owned);
-            return Err(ConfigError::Unknown { path: path.to_owned(), key, nearest });
-        };
-        let text = match value {
-            toml::Value::String(text) => text,
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Boolean(boolean) => boolean.to_string(),
-            _ => {
-                let why = "must be a string, a number or a boolean".to_owned();
-                return Err(ConfigError::Invalid { key: known, from: Source::File(path.to_owned()), why });
-            }
-        };
-        values.insert(key, text);
-    }
-    Ok(values)
+    })
 }
 
-/// A `WAYPOST_` name that is no setting is warned of, not refused: Kubernetes puts `WAYPOST_SERVICE_HOST` and the like
-/// into the environment of every pod beside a service named `waypost`.
-fn unknown_names(environment: &BTreeMap<String, String>) -> Vec<String> {
-    let known: Vec<String> = SETTINGS.iter().map(Setting::env_name).chain(["WAYPOST_CONFIG".to_owned()]).collect();
-    environment
-        .keys()
-        .filter(|name| name.starts_with("WAYPOST_") && !known.contains(name))
-        .map(|name| {
-            let hint = nearest(name, known.iter().map(String::as_str)).map(|near| format!("; did you mean {near}?"));
-            format!("there is no setting {name}; it is ignored{}", hint.unwrap_or_default())
-        })
-        .collect()
+/// The places where something can be written.
+struct Written<'w> {
+    file: Option<(&'w Path, &'w toml::Table)>,
+    environment: &'w BTreeMap<String, String>,
+    flags: &'w BTreeMap<&'static str, String>,
+}
+
+impl Written<'_> {
+    /// What holds of what was written for this setting.
+    fn value(&self, setting: &Setting) -> Value {
+        let flag = || {
+            let text = self.flags.get(setting.key.as_str()).filter(|text| !text.is_empty())?;
+            Some(Value { value: text.as_str().into(), source: Source::Flag(setting.flag()) })
+        };
+        let variable = || self.variable(&setting.env_name());
+        let alias = || self.variable(setting.env_alias.as_deref()?);
+        let file = || self.in_file(&setting.key);
+        let written = if setting.tables { file() } else { flag().or_else(variable).or_else(alias).or_else(file) };
+        written.unwrap_or_else(|| Value { value: setting.default.as_str().into(), source: Source::Default })
+    }
+
+    fn variable(&self, name: &str) -> Option<Value> {
+        let text = self.environment.get(name).filter(|text| !text.is_empty())?;
+        Some(Value { value: text.as_str().into(), source: Source::Environment(name.to_owned()) })
+    }
+
+    fn in_file(&self, key: &str) -> Option<Value> {
+        let (path, table) = self.file?;
+        let value = table.get(key).filter(|value| !is_empty(value))?;
+        Some(Value { value: value.clone(), source: Source::File(path.to_owned()) })
+    }
+
+    /// Refuses what this build does not read, and what only earlier versions read: left out in silence it would leave a
+    /// door open that somebody closed.
+    fn refuse_other_builds(&self) -> Result<(), ConfigError> {
+        let from = |key: &str| self.variable(&env_name(key)).or_else(|| self.in_file(key)).map(|value| value.source);
+        if !cfg!(feature = "wire-sim")
+            && let Some(from) = from(WIRE_SIM_ONLY)
+        {
+            return Err(ConfigError::NotInThisBuild { key: WIRE_SIM_ONLY, from });
+        }
+        let gone = GONE.iter().find_map(|(key, instead)| Some(ConfigError::Gone { key, from: from(key)?, instead }));
+        gone.map_or(Ok(()), Err)
+    }
+
+    /// Refuses names in the file that are no settings.
+    fn refuse_unknown(&self, settings: &[Setting]) -> Result<(), ConfigError> {
+        let Some((path, table)) = self.file else { return Ok(()) };
+        let names = || settings.iter().map(|setting| setting.key.as_str());
+        // An empty value of one that is gone says nothing.
+        let is_known = |key: &str| names().chain(GONE.iter().map(|(gone, _)| *gone)).any(|known| known == key);
+        let unknown = table.keys().find(|key| !is_known(key)).map(|key| ConfigError::Unknown {
+            path: path.to_owned(),
+            key: key.clone(),
+            nearest: nearest(key, names()).map(str::to_owned),
+        });
+        unknown.map_or(Ok(()), Err)
+    }
+
+    /// A `WAYPOST_` name that is no setting is warned of, not refused: Kubernetes puts `WAYPOST_SERVICE_HOST` and the
+    /// like into the environment of every pod beside a service named `waypost`.
+    fn unknown_names(&self, settings: &[Setting]) -> Vec<String> {
+        let own = settings.iter().filter(|setting| !setting.tables).map(Setting::env_name);
+        let known: Vec<String> = own.chain(["WAYPOST_CONFIG".to_owned()]).collect();
+        self.environment
+            .keys()
+            .filter(|name| name.starts_with("WAYPOST_") && !known.contains(name))
+            .map(|name| {
+                let hint =
+                    nearest(name, known.iter().map(String::as_str)).map(|near| format!("; did you mean {near}?"));
+                format!("there is no setting {name}; it is ignored{}", hint.unwrap_or_default())
+            })
+            .collect()
+    }
 }

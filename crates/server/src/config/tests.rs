@@ -1,10 +1,23 @@
 //! The layers together, as an operator uses them.
 
-use std::{collections::BTreeMap, io::Write};
+use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
 use rstest::rstest;
 
-use super::{layers::Source, settings::SETTINGS, *};
+use waypost_accounts::{AccountsConfig, RegistrationOpen};
+use waypost_api::ApiConfig;
+use waypost_domain::Pacing;
+use waypost_engine::sandbox::SandboxDelays;
+use waypost_engine_whatsapp::WhatsappConfig;
+use waypost_gateway::GatewayConfig;
+
+use super::{
+    forms::{As, Lasting, Limit, Plain},
+    layers::{ConfigError, Layers, Source},
+    sections::Section,
+    settings::{SETTINGS, Setting, described},
+    *,
+};
 
 #[derive(Default)]
 struct Written {
@@ -35,63 +48,48 @@ impl Written {
         Layers::read(self.file.as_ref().map(tempfile::NamedTempFile::path), &self.environment, &self.flags)
     }
 
-    fn config(&self) -> Result<Config, ConfigError> {
-        self.layers().and_then(|layers| Config::from_layers(&layers))
+    fn settings(&self) -> Result<Settings, ConfigError> {
+        self.layers().and_then(|layers| Settings::read(&layers))
     }
 
     fn refusal(&self) -> String {
-        self.config().unwrap_err().to_string()
+        self.settings().unwrap_err().to_string()
     }
 }
 
 #[test]
 fn without_any_setting_the_defaults_of_the_contract_hold() {
-    let config = Written::default().config().unwrap();
-    assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
-    assert_eq!(config.data_dir, PathBuf::from("./data"));
-    assert!(config.database_url.is_none());
-    assert_eq!(config.accounts.access_token_life, AccountsConfig::default().access_token_life);
-    assert_eq!(config.accounts.refresh_token_life, AccountsConfig::default().refresh_token_life);
-    assert_eq!(config.gateway.ack_timeout, GatewayConfig::default().ack_timeout);
-    assert_eq!(config.gateway.send_attempts, GatewayConfig::default().send_attempts);
-    assert_eq!(config.gateway.message_expiry, GatewayConfig::default().message_expiry);
-    assert_eq!(config.gateway.max_sessions_per_tenant, None);
-    assert_eq!(config.accounts.registration_open, RegistrationOpen::First);
-    assert_eq!(config.accounts.registration_limits, RegistrationLimits::default());
-    assert_eq!(config.accounts.login_limits, LoginLimits::default());
-    assert_eq!(
-        config.accounts.refused_credentials_per_minute,
-        AccountsConfig::default().refused_credentials_per_minute
-    );
-    assert_eq!(config.gateway.pacing, waypost_domain::Pacing::GENTLE);
-    assert_eq!(config.sandbox, SandboxDelays::default());
-    assert_eq!(config.api.requests_per_minute, ApiConfig::default().requests_per_minute);
-    assert_eq!(config.api.open_requests_per_minute, ApiConfig::default().open_requests_per_minute);
-    assert_eq!(config.api.open_requests_per_second, ApiConfig::default().open_requests_per_second);
-    assert_eq!(config.api.refusal_pause, ApiConfig::default().refusal_pause);
-    assert_eq!(config.api.proxies, TrustedProxies::default());
-    assert_eq!(config.api.max_body_bytes_in_flight, ApiConfig::default().max_body_bytes_in_flight);
-    assert_eq!(config.max_connections_per_address, Some(1024));
-    assert!(config.api.cors_origins.is_empty());
+    let settings = Written::default().settings().unwrap();
+    assert_eq!(settings.http.listen.0.to_string(), "127.0.0.1:3000");
+    assert_eq!(settings.storage.data_dir.0, PathBuf::from("./data"));
+    assert!(settings.storage.database_url.is_none());
+    let gateway =
+        GatewayConfig { pacing: Pacing::GENTLE, folders: vec![PathBuf::from("./data")], ..GatewayConfig::default() };
+    assert_eq!(format!("{:?}", settings.gateway_config()), format!("{gateway:?}"));
+    assert_eq!(format!("{:?}", settings.accounts_config()), format!("{:?}", AccountsConfig::default()));
+    assert_eq!(format!("{:?}", settings.api_config()), format!("{:?}", ApiConfig::default()));
+    assert_eq!(format!("{:?}", settings.whatsapp_config()), format!("{:?}", WhatsappConfig::default()));
+    assert_eq!(settings.sandbox.delays(), SandboxDelays::default());
+    assert_eq!(settings.http.max_connections_per_address.0, 1024);
 }
 
 #[test]
 fn the_command_line_wins_over_the_environment_and_the_environment_over_the_file() {
     let written = Written::default().file("listen = \"127.0.0.1:1\"\nsend_attempts = 5\nregistration_open = false");
-    assert_eq!(written.config().unwrap().listen.port(), 1);
+    assert_eq!(written.settings().unwrap().http.listen.0.port(), 1);
     let written = written.env("WAYPOST_LISTEN", "127.0.0.1:2");
-    assert_eq!(written.config().unwrap().listen.port(), 2);
+    assert_eq!(written.settings().unwrap().http.listen.0.port(), 2);
     let written = written.flag("listen", "127.0.0.1:3");
-    let config = written.config().unwrap();
-    assert_eq!(config.listen.port(), 3);
-    assert_eq!(config.gateway.send_attempts, 5);
-    assert_eq!(config.accounts.registration_open, RegistrationOpen::No);
-    assert_eq!(written.layers().unwrap().value("listen").source, Source::Flag("listen".to_owned()));
+    let settings = written.settings().unwrap();
+    assert_eq!(settings.http.listen.0.port(), 3);
+    assert_eq!(settings.messages.send_attempts.0, 5);
+    assert_eq!(settings.accounts.registration_open.0, RegistrationOpen::No);
+    assert_eq!(written.layers().unwrap().source("listen"), Source::Flag("listen".to_owned()));
 }
 
 #[test]
 fn the_database_is_named_by_either_variable_and_ours_wins() {
-    let url = |written: &Written| written.config().unwrap().database_url.unwrap().to_string();
+    let url = |written: &Written| written.settings().unwrap().storage.database_url.unwrap().0.to_string();
     let written = Written::default().env("DATABASE_URL", "postgres://a:1/x");
     assert_eq!(url(&written), "PostgreSQL at a:1/x");
     assert_eq!(url(&written.env("WAYPOST_DATABASE_URL", "sqlite://b")), "SQLite at b");
@@ -109,8 +107,9 @@ fn a_database_url_that_cannot_be_read_is_refused_without_a_word_of_it() {
 
 #[test]
 fn a_server_that_does_not_prove_who_it_is_can_be_refused() {
-    let strict =
-        |url| Written::default().env("WAYPOST_DATABASE_REQUIRE_VERIFIED_TLS", "true").env("DATABASE_URL", url).config();
+    let strict = |url| {
+        Written::default().env("WAYPOST_DATABASE_REQUIRE_VERIFIED_TLS", "true").env("DATABASE_URL", url).settings()
+    };
     for url in ["postgres://db/x", "postgres://db/x?sslmode=require"] {
         assert!(strict(url).unwrap_err().to_string().contains("sslmode=verify-full"), "{url}");
     }
@@ -145,9 +144,9 @@ fn what_was_written_is_not_shown_by_the_way() {
 #[test]
 fn an_empty_value_counts_as_none() {
     let written = Written::default().file("listen = \"127.0.0.1:1\"").env("WAYPOST_LISTEN", "").env("DATABASE_URL", "");
-    let config = written.config().unwrap();
-    assert_eq!(config.listen.port(), 1);
-    assert!(config.database_url.is_none());
+    let settings = written.settings().unwrap();
+    assert_eq!(settings.http.listen.0.port(), 1);
+    assert!(settings.storage.database_url.is_none());
 }
 
 #[rstest]
@@ -211,8 +210,8 @@ fn a_file_that_makes_no_sense_is_refused(#[case] toml: &str, #[case] says: &str)
 
 #[test]
 fn proxies_are_named_by_address_or_by_network() {
-    let config = Written::default().env("WAYPOST_TRUSTED_PROXIES", "127.0.0.1, ::1,10.0.0.0/8").config().unwrap();
-    let trusts = |address: &str| config.api.proxies.trusts(address.parse().unwrap());
+    let settings = Written::default().env("WAYPOST_TRUSTED_PROXIES", "127.0.0.1, ::1,10.0.0.0/8").settings().unwrap();
+    let trusts = |address: &str| settings.proxies.trusted().trusts(address.parse().unwrap());
     assert!(["127.0.0.1", "::1", "10.9.8.7", "::ffff:10.9.8.7"].into_iter().all(trusts));
     assert!(!["127.0.0.2", "::2", "11.0.0.1"].into_iter().any(trusts));
 }
@@ -235,14 +234,14 @@ fn a_key_may_not_be_given_twice() {
 #[test]
 fn the_pace_is_set_number_by_number_or_switched_off_at_once() {
     let written = Written::default().env("WAYPOST_PACING_PER_DAY", "7").env("WAYPOST_PACING_JITTER", "0ms");
-    let expected = waypost_domain::Pacing { per_day: 7, jitter_ms: 0, ..waypost_domain::Pacing::GENTLE };
-    assert_eq!(written.config().unwrap().gateway.pacing, expected);
-    assert!(written.env("WAYPOST_PACING", "off").config().unwrap().gateway.pacing.is_off());
+    let expected = Pacing { per_day: 7, jitter_ms: 0, ..Pacing::GENTLE };
+    assert_eq!(written.settings().unwrap().pacing.in_force(), expected);
+    assert!(written.env("WAYPOST_PACING", "off").settings().unwrap().pacing.in_force().is_off());
 }
 
 #[test]
 fn who_listens_beyond_this_machine_and_lets_everyone_register_is_warned() {
-    let warns = |written: &Written| written.config().unwrap().lets_strangers_register();
+    let warns = |written: &Written| written.settings().unwrap().lets_strangers_register();
     let open = || Written::default().env("WAYPOST_REGISTRATION_OPEN", "true");
     assert!(warns(&open().env("WAYPOST_LISTEN", "0.0.0.0:3000")));
     assert!(!warns(&open()));
@@ -251,20 +250,20 @@ fn who_listens_beyond_this_machine_and_lets_everyone_register_is_warned() {
 
 #[test]
 fn a_limit_of_zero_is_none() {
-    let config = Written::default().env("WAYPOST_OPEN_REQUESTS_PER_MINUTE", "0").config().unwrap();
-    assert_eq!(config.api.open_requests_per_minute, None);
+    let settings = Written::default().env("WAYPOST_OPEN_REQUESTS_PER_MINUTE", "0").settings().unwrap();
+    assert_eq!(settings.limits.open_requests_per_minute.0, None);
 }
 
 #[test]
 fn an_origin_is_what_a_browser_sends() {
-    let config = Written::default().env("WAYPOST_CORS_ORIGINS", "https://App.example/, http://[::1]:8080").config();
-    assert_eq!(config.unwrap().api.cors_origins, ["https://app.example", "http://[::1]:8080"]);
+    let settings = Written::default().env("WAYPOST_CORS_ORIGINS", "https://App.example/, http://[::1]:8080").settings();
+    assert_eq!(settings.unwrap().api_config().cors_origins, ["https://app.example", "http://[::1]:8080"]);
 }
 
 #[test]
 fn a_fast_sandbox_has_no_delays() {
-    let config = Written::default().env("WAYPOST_SANDBOX_FAST", "true").config().unwrap();
-    assert_eq!(config.sandbox, SandboxDelays::NONE);
+    let settings = Written::default().env("WAYPOST_SANDBOX_FAST", "true").settings().unwrap();
+    assert_eq!(settings.sandbox.delays(), SandboxDelays::NONE);
 }
 
 #[cfg(not(feature = "wire-sim"))]
@@ -280,4 +279,86 @@ fn no_two_settings_share_a_name() {
     for (n, one) in SETTINGS.iter().enumerate() {
         assert!(SETTINGS[n + 1..].iter().all(|other| other.key != one.key), "{}", one.key);
     }
+}
+
+/// The words between backticks; "…" stands for the first one.
+fn quoted(text: &str) -> Vec<String> {
+    let words: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
+    words.iter().map(|word| word.replace('…', words[0])).collect()
+}
+
+#[test]
+fn the_readme_names_settings_and_their_defaults() {
+    let readme = include_str!("../../../../README.md");
+    let rows = readme.lines().skip_while(|line| !line.starts_with("| variable |")).take_while(|line| !line.is_empty());
+    let mut defaults_seen = 0;
+    for row in rows.skip(2) {
+        let columns: Vec<&str> = row.split('|').collect();
+        let (names, defaults) = (quoted(columns[1]), quoted(columns[2]));
+        for (n, name) in names.iter().enumerate() {
+            let is_named = |setting: &&Setting| setting.env_name() == *name || setting.env_alias.as_ref() == Some(name);
+            let setting = SETTINGS.iter().find(is_named).unwrap_or_else(|| panic!("{name} is no setting"));
+            if let Some(default) = defaults.get(n) {
+                assert_eq!(setting.default, *default, "{name}");
+                defaults_seen += 1;
+            }
+        }
+    }
+    assert!(defaults_seen > 10, "{defaults_seen}");
+}
+
+/// A section of a later day: data in tables.
+#[derive(Debug, clap::Args, serde::Deserialize)]
+struct Plans {
+    /// What tenants may have.
+    #[arg(long, hide = true, value_name = "TABLES", value_parser = clap::value_parser!(String))]
+    #[serde(default)]
+    plans: Vec<Plan>,
+}
+
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plan {
+    name: As<Plain<String>>,
+    messages_per_day: As<Limit>,
+    trial: Option<As<Lasting>>,
+}
+
+impl Section for Plans {}
+
+impl Plans {
+    fn read(toml: &str) -> Result<Self, ConfigError> {
+        let written = Written::default().file(toml).env("WAYPOST_PLANS", "[]");
+        let file = written.file.as_ref().map(tempfile::NamedTempFile::path);
+        let layers = Layers::of(&described::<Self>(), file, &written.environment, &written.flags)?;
+        assert_eq!(
+            layers.warnings,
+            ["there is no setting WAYPOST_PLANS; it is ignored"],
+            "it stands in the file alone"
+        );
+        layers.section()
+    }
+}
+
+#[test]
+fn a_setting_may_be_a_list_of_tables_in_the_file() {
+    let toml = "[[plans]]\nname = \"free\"\nmessages_per_day = 100\ntrial = \"7d\"\n[[plans]]\nname = \"all\"\nmessages_per_day = 0";
+    let plans = Plans::read(toml).unwrap().plans;
+    let [free, all] = plans.as_slice() else { panic!("two plans: {plans:?}") };
+    assert_eq!((free.name.0.as_str(), all.name.0.as_str()), ("free", "all"));
+    assert_eq!(free.messages_per_day.0.map(u32::from), Some(100));
+    assert_eq!(all.messages_per_day.0, None);
+    assert_eq!(free.trial.as_ref().map(|trial| trial.0.as_secs()), Some(7 * 86_400));
+    assert!(Plans::read("").unwrap().plans.is_empty());
+}
+
+#[rstest]
+#[case("name = \"a\"\nmessages_per_day = -1", "plans[0].messages_per_day (from ", "must be a whole number from 0")]
+#[case("name = \"a\"\nmessages_per_dya = 1", "plans[0].messages_per_dya (from ", "did you mean \"messages_per_day\"?")]
+#[case("name = \"a\"\ncolour = 1", "plans[0].colour (from ", "is not known")]
+#[case("name = \"a\"", "plans[0] (from ", "lacks `messages_per_day`")]
+#[case("name = \"'a'\"\nmessages_per_day = 1", "plans (from ", "has quotes around it")]
+fn what_is_wrong_in_a_table_is_named_by_its_place(#[case] table: &str, #[case] place: &str, #[case] says: &str) {
+    let refusal = Plans::read(&format!("[[plans]]\n{table}")).unwrap_err().to_string();
+    assert!(refusal.starts_with(place) && refusal.contains(says), "{refusal}");
 }

@@ -1,12 +1,18 @@
-//! How values are written: booleans, numbers, durations, keys, versions.
+//! Texts: which none may be, and how durations, sizes and keys are read and written.
 
-use std::{str::FromStr, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use zeroize::Zeroizing;
+
+/// The units of durations, in milliseconds.
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// The units of sizes, in bytes.
+const SIZES: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 
 /// Refuses what a value only has by accident: the end of a line from a file made on Windows, quotes that nobody took
 /// off. A folder named `data\r` would be made, empty, with a new master key.
@@ -27,50 +33,46 @@ pub fn as_typed(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Reads `true` or `false`.
-pub fn boolean(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_| "must be true or false".to_owned())
-}
-
-/// Reads a whole number within the bounds, both included.
-pub fn number<N: FromStr + PartialOrd + Copy + std::fmt::Display>(text: &str, least: N, most: N) -> Result<N, String> {
-    text.parse()
-        .ok()
-        .filter(|number| (&least..=&most).contains(&number))
-        .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
-}
-
 /// Reads a number with a unit: `50ms`, `30s`, `15m`, `12h`, `30d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let written = || "must be a number with a unit: 50ms, 30s, 15m, 12h or 30d".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(written)?;
     let (number, unit) = text.split_at(digits);
-    let millis_each: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(written()),
-    };
+    let (_, millis_each) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(written)?;
     let number: u64 = number.parse().map_err(|_| written())?;
-    let millis = number.checked_mul(millis_each).filter(|millis| *millis <= 3650 * 86_400_000);
+    let millis = number.checked_mul(*millis_each).filter(|millis| *millis <= 3650 * 86_400_000);
     millis.map(Duration::from_millis).ok_or_else(|| "must be ten years at most".to_owned())
 }
 
 /// Reads a number of bytes with a unit: `64KiB`, `256MiB`, `2GiB`.
 pub fn size(text: &str) -> Result<u64, String> {
-    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-    let read = units.into_iter().find_map(|(unit, bytes)| {
+    let read = SIZES.iter().find_map(|(unit, bytes)| {
         let digits = text.strip_suffix(unit).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-        digits.parse::<u64>().ok()?.checked_mul(bytes)
+        digits.parse::<u64>().ok()?.checked_mul(*bytes)
     });
     read.ok_or_else(|| "must be a number with a unit: 64KiB, 256MiB or 2GiB".to_owned())
 }
 
-/// Reads a duration that is not zero.
-pub fn lasting(text: &str) -> Result<Duration, String> {
-    duration(text).and_then(|found| if found.is_zero() { Err("must not be zero".to_owned()) } else { Ok(found) })
+/// Writes a limit: 0 for none.
+pub fn write_limit(limit: Option<NonZeroU32>) -> String {
+    limit.map_or(0, NonZeroU32::get).to_string()
+}
+
+/// Writes a duration as [`duration`] reads it, in its largest whole unit. A day is 24 hours.
+pub fn write_duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let whole = |(_, each): &&(&str, u64)| millis.is_multiple_of(u128::from(*each)) && millis >= u128::from(*each);
+    match UNITS.iter().rev().find(whole) {
+        Some(("d", each)) if millis == u128::from(*each) => "24h".to_owned(),
+        Some((unit, each)) => format!("{}{unit}", millis / u128::from(*each)),
+        None => "0s".to_owned(),
+    }
+}
+
+/// Writes a number of bytes as [`size`] reads it, in its largest whole unit.
+pub fn write_size(bytes: u64) -> String {
+    let whole = SIZES.iter().rev().find(|(_, each)| bytes >= *each && bytes.is_multiple_of(*each));
+    whole.map_or_else(|| format!("{}KiB", bytes >> 10), |(unit, each)| format!("{}{unit}", bytes / each))
 }
 
 /// Reads 32 bytes written in hex or in base64, standard or URL-safe, padded or not.
@@ -99,15 +101,6 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
     GeneralPurpose::new(&alphabet::STANDARD, lenient).decode(text.as_bytes()).ok()
 }
 
-/// Reads WhatsApp Web's version: three numbers with dots between them.
-pub fn version(text: &str) -> Result<(u32, u32, u32), String> {
-    let parts: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
-    match parts.as_deref() {
-        Some([major, minor, patch]) => Ok((*major, *minor, *patch)),
-        _ => Err("must be three numbers with dots between them, such as 2.3000.1023456789".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,25 +123,23 @@ mod tests {
         for wrong in ["", "30", "s", "-1s", "1.5s", "1 s", "1w", "99999999999999999999s", "9999999d"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
-        assert!(lasting("0ms").is_err());
+        for text in ["50ms", "1s", "15m", "1h", "24h", "30d", "0s", "1500ms"] {
+            assert_eq!(write_duration(duration(text).unwrap()), text);
+        }
     }
 
     #[test]
     fn a_size_has_a_unit() {
         assert_eq!(size("256MiB"), Ok(256 * 1024 * 1024));
         assert_eq!(size("0MiB"), Ok(0));
+        for text in ["1KiB", "256MiB", "3GiB", "1025MiB", "0KiB"] {
+            assert_eq!(write_size(size(text).unwrap()), text);
+        }
         for wrong in
             ["", "MiB", "256", "256MB", "+1MiB", "1.5GiB", "99999999999999999999KiB", "18446744073709551615GiB"]
         {
             assert!(size(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn numbers_keep_their_bounds() {
-        assert_eq!(number("1", 1_u32, 100), Ok(1));
-        assert_eq!(number::<u32>("0", 1, 100), Err("must be a whole number from 1 to 100".to_owned()));
-        assert!(number::<u32>("many", 1, 100).is_err());
     }
 
     #[test]
@@ -162,14 +153,6 @@ mod tests {
         }
         for wrong in ["", "short", &hex[1..], &"zz".repeat(32), &format!("{hex}00")] {
             assert!(key(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_version_has_three_numbers() {
-        assert_eq!(version("2.3000.1023456789"), Ok((2, 3000, 1_023_456_789)));
-        for wrong in ["2.3000", "2.3000.x", "2.3000.1.1"] {
-            assert!(version(wrong).is_err(), "{wrong}");
         }
     }
 }
