@@ -45,8 +45,9 @@ pub use error::StoreError;
 pub use hold::Loss;
 pub use keys::{KeyEntry, KeyKind, KeyStore};
 pub use messages::{
-    AcceptOutcome, DueMessages, Evidence, EvidenceOutcome, ExpiredMessage, ExpiryTimes, InboundOutcome, MessageFilter,
-    MessageRef, NewIdempotency, NewInbound, NewOutbound, OutboxMessage, PacedClaim, PacedClaimed, StoredStatus,
+    AcceptOutcome, Claimed, DueMessages, Evidence, EvidenceOutcome, ExpiredMessage, ExpiryTimes, InboundOutcome,
+    MessageFilter, MessageRef, NewIdempotency, NewInbound, NewOutbound, OutboxMessage, PacedClaim, PacedClaimed,
+    StoredStatus,
 };
 pub use number_checks::NumberCheck;
 pub use pacing::{SessionSettings, Spent};

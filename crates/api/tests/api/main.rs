@@ -14,6 +14,7 @@ mod messages;
 mod numbers;
 mod once;
 mod operator;
+mod other_versions;
 mod paths;
 mod scopes;
 mod sessions;

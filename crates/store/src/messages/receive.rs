@@ -33,7 +33,7 @@ impl InboundRows {
         let kind = message.content.kind().as_str();
         let text = match &message.content {
             Content::Text { text } => Some(text.as_str()),
-            Content::Unsupported { .. } => None,
+            Content::Unsupported { .. } | Content::Unknown => None,
         };
         let by = |server| {
             [Some(&message.sender), message.sender_alt.as_ref()]
