@@ -395,7 +395,8 @@ mod tests {
 
     #[test]
     fn names_of_another_version_are_read_as_unknown() {
-        let step: crate::TimelineEntry = serde_json::from_str(r#"{"status":"prepared","at":"2026-01-01T00:00:00Z"}"#).unwrap();
+        let step: crate::TimelineEntry =
+            serde_json::from_str(r#"{"status":"prepared","at":"2026-01-01T00:00:00Z"}"#).unwrap();
         assert_eq!(step.status, MessageStatus::Unknown);
         let failure: Failure = serde_json::from_str(r#"{"code":"TOO_LARGE","reason":"17 MB"}"#).unwrap();
         assert_eq!(failure, Failure { code: FailureCode::Unknown, reason: Some("17 MB".to_owned()) });
