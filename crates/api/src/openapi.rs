@@ -223,3 +223,8 @@ impl IntoParams for IdempotencyKeyHeader {
 pub fn one_of(names: impl IntoIterator<Item = &'static str>) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
 }
+
+/// A text that is one of these, or `unknown` if another version of Waypost wrote it and this one cannot read it.
+pub fn one_of_or(names: impl IntoIterator<Item = &'static str>, unknown: &'static str) -> Object {
+    one_of(names.into_iter().chain([unknown]))
+}

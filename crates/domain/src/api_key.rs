@@ -25,10 +25,13 @@ pub enum Scope {
     /// Manage contacts.
     #[serde(rename = "contacts:write")]
     ContactsWrite,
+    /// Another version of Waypost wrote a scope that this one does not know. It allows nothing, and is never written.
+    #[serde(other, rename = "unknown")]
+    Unknown,
 }
 
 impl Scope {
-    /// Every scope: what a key has when none are named.
+    /// Every scope that this version knows: what a key has when none are named.
     pub const ALL: [Self; 6] = [
         Self::MessagesSend,
         Self::MessagesRead,
@@ -47,6 +50,7 @@ impl Scope {
             Self::SessionsWrite => "sessions:write",
             Self::WebhooksWrite => "webhooks:write",
             Self::ContactsWrite => "contacts:write",
+            Self::Unknown => "unknown",
         }
     }
 

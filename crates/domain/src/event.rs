@@ -40,10 +40,13 @@ pub enum EventType {
     /// A session's account is restricted.
     #[serde(rename = "session.restricted")]
     SessionRestricted,
+    /// Another version of Waypost wrote a kind that this one does not know. Never written.
+    #[serde(other, rename = "unknown")]
+    Unknown,
 }
 
 impl EventType {
-    /// Every kind.
+    /// Every kind that this version knows.
     pub const ALL: [Self; 11] = [
         Self::MessageReceived,
         Self::MessageQueued,
@@ -77,6 +80,7 @@ impl EventType {
             Self::SessionDisconnected => "session.disconnected",
             Self::SessionLoggedOut => "session.logged_out",
             Self::SessionRestricted => "session.restricted",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -89,7 +93,11 @@ impl EventType {
             MessageStatus::Read => Some(Self::MessageRead),
             MessageStatus::Failed => Some(Self::MessageFailed),
             MessageStatus::Received => Some(Self::MessageReceived),
-            MessageStatus::Scheduled | MessageStatus::Sending | MessageStatus::Played | MessageStatus::Canceled => None,
+            MessageStatus::Scheduled
+            | MessageStatus::Sending
+            | MessageStatus::Played
+            | MessageStatus::Canceled
+            | MessageStatus::Unknown => None,
         }
     }
 
@@ -103,7 +111,7 @@ impl EventType {
             }
             SessionStatus::LoggedOut => Some(Self::SessionLoggedOut),
             SessionStatus::Restricted => Some(Self::SessionRestricted),
-            SessionStatus::Connecting => None,
+            SessionStatus::Connecting | SessionStatus::Unknown => None,
         }
     }
 }

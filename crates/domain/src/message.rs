@@ -12,6 +12,9 @@ pub enum Direction {
     Outbound,
     /// From WhatsApp to the tenant.
     Inbound,
+    /// Another version of Waypost wrote a direction that this one does not know. Never written.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Direction {
@@ -20,6 +23,7 @@ impl Direction {
         match self {
             Self::Outbound => "outbound",
             Self::Inbound => "inbound",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -43,6 +47,9 @@ pub enum Content {
         /// The name of the protobuf field that carried it, such as `imageMessage`.
         kind: String,
     },
+    /// Another version of Waypost wrote it, and this one cannot read it. Never written.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Content {
@@ -54,6 +61,7 @@ impl Content {
         match self {
             Self::Text { .. } => MessageKind::Text,
             Self::Unsupported { .. } => MessageKind::Unsupported,
+            Self::Unknown => MessageKind::Unknown,
         }
     }
 }
@@ -66,6 +74,8 @@ pub enum MessageKind {
     Text,
     /// See [`Content::Unsupported`].
     Unsupported,
+    /// See [`Content::Unknown`].
+    Unknown,
 }
 
 impl MessageKind {
@@ -74,6 +84,7 @@ impl MessageKind {
         match self {
             Self::Text => "text",
             Self::Unsupported => "unsupported",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -137,8 +148,9 @@ pub struct Message {
     pub direction: Direction,
     /// Its id on the wire.
     pub wa_id: WaMessageId,
-    /// The chat: what WhatsApp resolved the recipient to, or the chat that an inbound message came in.
-    pub remote_jid: Jid,
+    /// The chat: the address that WhatsApp resolved the recipient to, or the chat that an inbound message came in. A text,
+    /// because another version may know more kinds of addresses.
+    pub remote_jid: String,
     /// What the caller wrote in `to`, as [`crate::Recipient::echo`] gives it; for an inbound message the session's own
     /// number, where it is known.
     pub to: Option<String>,

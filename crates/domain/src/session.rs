@@ -12,6 +12,9 @@ pub enum EngineKind {
     Whatsapp,
     /// Pretend phones inside the process.
     Sandbox,
+    /// Another version of Waypost made the session, for a network that this one does not know. Never written.
+    #[serde(other)]
+    Unknown,
 }
 
 impl EngineKind {
@@ -20,6 +23,7 @@ impl EngineKind {
         match self {
             Self::Whatsapp => "whatsapp",
             Self::Sandbox => "sandbox",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -50,10 +54,13 @@ pub enum SessionStatus {
     ClientOutdated,
     /// Another client took the connection over. Way out: stop it, then connect.
     Replaced,
+    /// Another version of Waypost wrote a state that this one does not know. Never written. Way out: connect.
+    #[serde(other)]
+    Unknown,
 }
 
 impl SessionStatus {
-    /// Every status.
+    /// Every status that this version knows.
     pub const ALL: [Self; 8] = [
         Self::Disconnected,
         Self::Connecting,
@@ -76,6 +83,7 @@ impl SessionStatus {
             Self::Restricted => "restricted",
             Self::ClientOutdated => "client_outdated",
             Self::Replaced => "replaced",
+            Self::Unknown => "unknown",
         }
     }
 

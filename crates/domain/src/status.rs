@@ -32,10 +32,14 @@ pub enum MessageStatus {
     Canceled,
     /// An inbound message. It has no further states.
     Received,
+    /// Another version of Waypost wrote a status that this one does not know. Nothing moves such a message, and this is
+    /// never written.
+    #[serde(other)]
+    Unknown,
 }
 
 impl MessageStatus {
-    /// Every status, in the order of the variants.
+    /// Every status that this version knows, in the order of the variants.
     pub const ALL: [Self; 10] = [
         Self::Scheduled,
         Self::Queued,
@@ -62,6 +66,7 @@ impl MessageStatus {
             Self::Failed => "failed",
             Self::Canceled => "canceled",
             Self::Received => "received",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -107,14 +112,17 @@ pub enum FailureCode {
     RejectedByWhatsapp,
     /// The session was logged out or deleted before the message could leave.
     SessionGone,
-    /// The message could not be built or encrypted.
+    /// The message could not be read, built or encrypted. What is read back for another sending may have left before.
     Unsendable,
     /// It was not sent before its `expiresAt`.
     Expired,
+    /// Another version of Waypost wrote a code that this one does not know. Never written.
+    #[serde(other)]
+    Unknown,
 }
 
 impl FailureCode {
-    /// Every code.
+    /// Every code that this version knows.
     pub const ALL: [Self; 10] = [
         Self::NoAck,
         Self::ReachOutLimited,
@@ -141,6 +149,7 @@ impl FailureCode {
             Self::SessionGone => "SESSION_GONE",
             Self::Unsendable => "UNSENDABLE",
             Self::Expired => "EXPIRED",
+            Self::Unknown => "UNKNOWN",
         }
     }
 
@@ -149,8 +158,8 @@ impl FailureCode {
         Self::ALL.into_iter().find(|code| code.as_str() == name)
     }
 
-    /// Whether the message may have reached its recipient all the same: nobody answered, or what was refused was a
-    /// repeat.
+    /// Whether the message may have reached its recipient all the same: nobody answered, or what was refused or could
+    /// not be sent was a repeat.
     const fn may_have_left(self) -> bool {
         match self {
             Self::NoAck
@@ -158,8 +167,10 @@ impl FailureCode {
             | Self::NewChatLimited
             | Self::RejectedAsMalformed
             | Self::RecipientUnknown
-            | Self::RejectedByWhatsapp => true,
-            Self::NotOnWhatsapp | Self::SessionGone | Self::Unsendable | Self::Expired => false,
+            | Self::RejectedByWhatsapp
+            | Self::Unsendable
+            | Self::Unknown => true,
+            Self::NotOnWhatsapp | Self::SessionGone | Self::Expired => false,
         }
     }
 
@@ -185,10 +196,13 @@ impl FailureCode {
                 "The session was logged out or deleted before the message could leave. Link a session and send it again"
             }
             Self::Unsendable => {
-                "The message could not be encrypted for this recipient. Try again later; if it stays so, report it as a bug"
+                "This version of Waypost could not build the message, or encrypt it for this recipient. Try again later; if it stays so, report it as a bug"
             }
             Self::Expired => {
                 "The message was not sent before its expiry. Check that the session is connected and send it again"
+            }
+            Self::Unknown => {
+                "Another version of Waypost wrote why the message failed, and this one cannot read it. Update Waypost to see it"
             }
         }
     }
@@ -246,11 +260,11 @@ impl Progress {
 
     /// Where `change` takes the message, or `None` where it changes nothing.
     pub fn advance(&self, change: &StatusChange) -> Option<Self> {
-        use MessageStatus::{Canceled, Failed, Queued, Received, Scheduled, Sending};
+        use MessageStatus::{Canceled, Failed, Queued, Received, Scheduled, Sending, Unknown};
 
         let to = change.target();
         let allowed = match (self.status, to) {
-            (Received | Canceled, _) | (_, Received | Scheduled) => false,
+            (Received | Canceled | Unknown, _) | (_, Received | Scheduled | Unknown) => false,
             (Failed, to) => {
                 let may_have_left = self.failure.as_ref().is_some_and(|failure| failure.code.may_have_left());
                 may_have_left && to.is_proved_by_the_network()
@@ -369,6 +383,23 @@ mod tests {
         let canceled = StatusChange::To(MessageStatus::Canceled);
         assert!(Progress::at(MessageStatus::Queued).advance(&canceled).is_some());
         assert!(Progress::at(MessageStatus::Sending).advance(&canceled).is_none());
+    }
+
+    #[test]
+    fn a_status_that_this_version_does_not_know_neither_moves_nor_is_moved_to() {
+        for status in MessageStatus::ALL {
+            assert_eq!(Progress::at(MessageStatus::Unknown).advance(&StatusChange::To(status)), None);
+            assert_eq!(Progress::at(status).advance(&StatusChange::To(MessageStatus::Unknown)), None);
+        }
+    }
+
+    #[test]
+    fn names_of_another_version_are_read_as_unknown() {
+        let step: crate::TimelineEntry =
+            serde_json::from_str(r#"{"status":"prepared","at":"2026-01-01T00:00:00Z"}"#).unwrap();
+        assert_eq!(step.status, MessageStatus::Unknown);
+        let failure: Failure = serde_json::from_str(r#"{"code":"TOO_LARGE","reason":"17 MB"}"#).unwrap();
+        assert_eq!(failure, Failure { code: FailureCode::Unknown, reason: Some("17 MB".to_owned()) });
     }
 
     #[test]

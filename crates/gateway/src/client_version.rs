@@ -30,10 +30,14 @@ impl Gateway {
 }
 
 impl Inner {
-    /// Applies what an operator has set in an earlier process.
+    /// Applies what an operator has set in an earlier process. What this version cannot read counts as not set: nothing
+    /// else waits for it.
     pub(crate) async fn restore_client_version(&self) -> Result<(), GatewayError> {
-        if let Some(version) = self.client_version().await? {
-            self.claim_version(Some(version));
+        match self.client_version().await {
+            Ok(Some(version)) => self.claim_version(Some(version)),
+            Ok(None) => {}
+            Err(error @ GatewayError::Internal(_)) => tracing::error!(%error, "the operator's version is left out"),
+            Err(error) => return Err(error),
         }
         Ok(())
     }

@@ -122,7 +122,7 @@ impl Inner {
     /// The pace of a kind of session, where the tenant chooses no other.
     pub(crate) const fn default_pacing(&self, kind: EngineKind) -> Pacing {
         match kind {
-            EngineKind::Whatsapp => self.config.pacing,
+            EngineKind::Whatsapp | EngineKind::Unknown => self.config.pacing,
             EngineKind::Sandbox => Pacing::OFF,
         }
     }

@@ -86,7 +86,7 @@ async fn way(store: &Store, env: &Env, session: SessionId) {
     let start = Instant::now();
     let mut messages = 0_u32;
     while start.elapsed() < ROUND * 2 {
-        let claimed = store.claim_queued_system(session, &[], 64, env.now()).await.expect("claimed");
+        let claimed = store.claim_queued_system(session, &[], 64, env.now()).await.expect("claimed").messages;
         messages += u32::try_from(claimed.len()).expect("64 at most");
         for status in [MessageStatus::Sent, MessageStatus::Delivered, MessageStatus::Read] {
             let evidence = claimed.iter().map(|message| Evidence {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sea_orm::Value;
-use waypost_domain::{ApiKey, ApiKeyId, TenantId, Timestamp};
+use waypost_domain::{ApiKey, ApiKeyId, Scope, TenantId, Timestamp};
 
 use crate::{
     Cursor, Page, PageRequest, Store, StoreError,
@@ -108,13 +108,15 @@ async fn touch(tx: &Tx, used: &[(ApiKeyId, Timestamp)]) -> Result<(), StoreError
 }
 
 fn api_key(row: &Row) -> Result<ApiKey, StoreError> {
-    let scopes: String = row.get(TABLE, 5)?;
+    let mut scopes: Vec<Scope> = row.json_or(TABLE, 5, vec![Scope::Unknown])?;
+    scopes.sort_unstable();
+    scopes.dedup();
     Ok(ApiKey {
         id: row.get::<uuid::Uuid>(TABLE, 1)?.into(),
         tenant_id: row.get::<uuid::Uuid>(TABLE, 2)?.into(),
         name: row.get(TABLE, 3)?,
         prefix: row.get(TABLE, 4)?,
-        scopes: sql::from_json(TABLE, &scopes)?,
+        scopes,
         created_at: row.time(TABLE, 6)?,
         last_used_at: row.optional_time(TABLE, 7)?,
         expires_at: row.optional_time(TABLE, 8)?,

@@ -22,6 +22,12 @@ pub enum StoreError {
         /// What is wrong with it; no contents.
         why: String,
     },
+    /// The database was made before the first release.
+    #[error(
+        "this database was made before the first release of Waypost, and no version can take it over: start with a new \
+         one (move the file away, or name another database)"
+    )]
+    BeforeTheFirstRelease,
     /// Anything else.
     #[error("database error: {0}")]
     Other(String),

@@ -110,14 +110,13 @@ impl Store {
 
 fn event(row: &Row) -> Result<Event, StoreError> {
     let session: Option<uuid::Uuid> = row.get(TABLE, 3)?;
-    let data: String = row.get(TABLE, 5)?;
     Ok(Event {
         seq: row.get(TABLE, 0)?,
         id: row.get::<uuid::Uuid>(TABLE, 1)?.into(),
         tenant_id: row.get::<uuid::Uuid>(TABLE, 2)?.into(),
         session_id: session.map(SessionId::from),
-        kind: row.name(TABLE, 4, EventType::parse)?,
-        data: sql::from_json(TABLE, &data)?,
+        kind: row.name_or(TABLE, 4, EventType::parse, EventType::Unknown)?,
+        data: row.json_or(TABLE, 5, serde_json::Value::Null)?,
         created_at: row.time(TABLE, 6)?,
     })
 }

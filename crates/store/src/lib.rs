@@ -48,9 +48,9 @@ pub use error::StoreError;
 pub use hold::Loss;
 pub use keys::{KeyEntry, KeyKind, KeyStore};
 pub use messages::{
-    AcceptOutcome, DueMessages, Evidence, EvidenceOutcome, ExpiredMessage, ExpiryTimes, InboundOutcome, MessageFilter,
-    MessageRef, NewIdempotency, NewInbound, NewOutbound, OldestQueued, OutboxMessage, PacedClaim, PacedClaimed,
-    StoredStatus,
+    AcceptOutcome, Claimed, DueMessages, Evidence, EvidenceOutcome, ExpiredMessage, ExpiryTimes, InboundOutcome,
+    MessageFilter, MessageRef, NewIdempotency, NewInbound, NewOutbound, OldestQueued, OutboxMessage, PacedClaim,
+    PacedClaimed, StoredStatus,
 };
 pub use pacing::{SessionSettings, Spent};
 pub use page::{Cursor, Page, PageRequest, REACH};

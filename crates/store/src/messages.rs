@@ -18,6 +18,7 @@ mod receive;
 mod record;
 mod row;
 mod schedule;
+mod unsendable;
 mod waiting;
 
 use waypost_domain::{
@@ -105,6 +106,15 @@ pub struct OutboxMessage {
     pub expires_at: Option<Timestamp>,
     /// Whether it goes to somebody whom the session does not know; said of paced sessions only.
     pub first_contact: bool,
+}
+
+/// What a claim brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// The messages, oldest first.
+    pub messages: Vec<OutboxMessage>,
+    /// Whether there may be more.
+    pub more: bool,
 }
 
 /// An inbound message to be written.
@@ -268,21 +278,27 @@ impl Store {
     }
 
     /// Claims up to `limit` queued messages of a session in the order of acceptance, leaving out the chats in `busy`
-    /// and what has expired: marks them `sending` and returns them, oldest first, after the commit.
+    /// and what has expired: marks them `sending` and returns them after the commit. What this version cannot read of them
+    /// fails instead, in the same commit.
     pub async fn claim_queued_system(
         &self,
         session: SessionId,
         busy: &[Jid],
         limit: u32,
         now: Timestamp,
-    ) -> Result<Vec<OutboxMessage>, StoreError> {
+    ) -> Result<Claimed, StoreError> {
         self.writer().submit(Claim::new(session, busy, limit, now), Request::Claim).await
     }
 
     /// The messages of a session that were `sending` when the process died or the connection broke, oldest first:
-    /// they go out again under their ids.
+    /// they go out again under their ids. What this version cannot read of them fails first.
     pub async fn sending_system(&self, session: SessionId) -> Result<Vec<OutboxMessage>, StoreError> {
-        claim::sending(self.read(), session).await
+        let sending = claim::sending(self.read(), session).await?;
+        if !sending.others.is_empty() {
+            let now = self.env().now();
+            self.writer().change(sending.others, move |tx, seqs| Box::pin(unsendable::fail(tx, seqs, now))).await?;
+        }
+        Ok(sending.messages)
     }
 
     /// Applies evidence in order, in one commit: rows, timelines and events. The answers stand in the order of the

@@ -15,7 +15,8 @@ const TABLE: &str = "number_checks";
 const COLUMNS: usize = 5;
 
 impl Store {
-    /// What the tenant's sessions were told of these numbers, in no order; nothing for those never asked about.
+    /// What the tenant's sessions were told of these numbers, in no order; nothing for those never asked about, and for
+    /// those whose answer this version cannot read.
     pub async fn number_checks(
         &self,
         tenant: TenantId,
@@ -30,7 +31,7 @@ impl Store {
             let numbers = chunk.iter().map(|number| number.as_str().into());
             let values = std::iter::once(tenant.as_uuid().into()).chain(numbers).collect();
             for row in self.read().all(sql, values).await? {
-                checks.push(check(&row)?);
+                checks.extend(check(&row)?);
             }
         }
         Ok(checks)
@@ -85,14 +86,12 @@ async fn prune(tx: &Tx, found_before: Timestamp, absent_before: Timestamp) -> Re
     tx.execute(sql, vec![found_before.as_millis().into(), absent_before.as_millis().into()]).await
 }
 
-fn check(row: &Row) -> Result<NumberCheck, StoreError> {
-    let jid = |index| -> Result<Option<Jid>, StoreError> {
-        let text: Option<String> = row.get(TABLE, index)?;
-        let corrupt = || StoreError::Corrupt { table: TABLE, why: format!("column {index}: not a JID") };
-        text.map(|text| text.parse().map_err(|_| corrupt())).transpose()
-    };
-    let number = row.name(TABLE, 0, |number| number.parse().ok())?;
-    let lid = jid(2)?;
-    let account = jid(1)?.map(|jid| FoundAccount { jid, lid });
-    Ok(NumberCheck { found: NumberFound { number, account }, checked_at: row.time(TABLE, 3)? })
+/// `None` if this version cannot read the answer: without its address it would say that there is no account.
+fn check(row: &Row) -> Result<Option<NumberCheck>, StoreError> {
+    let is_absent = row.get::<Option<String>>(TABLE, 1)?.is_none();
+    let jid: Option<Jid> = row.optional(TABLE, 1)?;
+    let Some(number) = row.optional(TABLE, 0)?.filter(|_| is_absent || jid.is_some()) else { return Ok(None) };
+    let lid = row.optional(TABLE, 2)?;
+    let account = jid.map(|jid| FoundAccount { jid, lid });
+    Ok(Some(NumberCheck { found: NumberFound { number, account }, checked_at: row.time(TABLE, 3)? }))
 }

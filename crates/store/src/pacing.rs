@@ -8,7 +8,7 @@ use waypost_domain::{FirstContactPause, PacingChoice, Session, SessionId, Tenant
 
 use crate::{
     Store, StoreError, sessions,
-    sql::{self, Row},
+    sql::{self, Assignments, Row},
     writer::Tx,
 };
 
@@ -108,24 +108,21 @@ async fn change(
         return Ok(None);
     };
     let mut changed = Session { updated_at: now, ..sessions::read(&row)? };
+    let mut columns = Assignments::of(session.as_uuid());
+    columns.set("updated_at", now.as_millis());
     if let Some(name) = &settings.name {
+        columns.set("name", sql::free_text(name));
         changed.name.clone_from(name);
     }
     if let Some(pacing) = settings.pacing {
+        columns.set("pacing", (pacing != PacingChoice::default()).then(|| sql::json(&pacing)));
         changed.pacing = pacing;
     }
     if let Some(pause) = &settings.first_contact_pause {
+        columns.set("first_contact_pause", pause.as_ref().map(sql::json));
         changed.first_contact_pause.clone_from(pause);
     }
-    let sql = "UPDATE sessions SET name = $2, pacing = $3, first_contact_pause = $4, updated_at = $5 WHERE id = $1";
-    let chosen = (changed.pacing != PacingChoice::default()).then(|| sql::json(&changed.pacing));
-    let values = vec![
-        session.as_uuid().into(),
-        sql::free_text(&changed.name),
-        Value::String(chosen),
-        Value::String(changed.first_contact_pause.as_ref().map(sql::json)),
-        now.as_millis().into(),
-    ];
+    let (sql, values) = columns.update("sessions");
     tx.execute(sql, values).await?;
     Ok(Some(changed))
 }

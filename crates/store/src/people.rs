@@ -31,11 +31,11 @@ impl Person {
 }
 
 impl Store {
-    /// The people whom a session knows, those learned last first.
+    /// The people whom a session knows, those learned last first; without those whose addresses this version cannot read.
     pub async fn people_system(&self, session: SessionId, limit: u32) -> Result<Vec<Person>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM people WHERE session_id = $1 ORDER BY learned_at DESC LIMIT $2");
         let rows = self.read().all(sql, vec![session.as_uuid().into(), i64::from(limit).into()]).await?;
-        rows.iter().map(person).collect()
+        rows.iter().filter_map(|row| person(row).transpose()).collect()
     }
 
     /// The person behind an address, LID or number; of several LIDs of a number, the one learned last.
@@ -45,7 +45,7 @@ impl Store {
              ORDER BY learned_at DESC LIMIT 1"
         );
         let row = self.read().one(sql, vec![session.as_uuid().into(), jid.to_string().into()]).await?;
-        row.as_ref().map(person).transpose()
+        row.as_ref().map_or(Ok(None), person)
     }
 
     /// The addresses under which the tenant's sessions know whoever has this address: it first, then the others, those
@@ -61,7 +61,7 @@ impl Store {
                 i64::try_from(MAX_ADDRESSES).unwrap_or(i64::MAX).into(),
             ];
             for row in self.read().all(other_addresses_sql(from.server()), values).await? {
-                let found: Jid = row.name(TABLE, 0, |jid| jid.parse().ok())?;
+                let Some(found) = row.optional(TABLE, 0)? else { continue };
                 if known.len() < MAX_ADDRESSES && !known.contains(&found) {
                     known.push(found);
                 }
@@ -137,7 +137,8 @@ pub(crate) async fn forget(tx: &Tx, session: SessionId) -> Result<(), StoreError
     Ok(())
 }
 
-fn person(row: &Row) -> Result<Person, StoreError> {
-    let jid = |index| row.name(TABLE, index, |jid| jid.parse().ok());
-    Ok(Person { lid: jid(0)?, number: jid(1)?, chat_by_lid: row.get(TABLE, 2)? })
+/// `None` if this version cannot read an address.
+fn person(row: &Row) -> Result<Option<Person>, StoreError> {
+    let (Some(lid), Some(number)) = (row.optional(TABLE, 0)?, row.optional(TABLE, 1)?) else { return Ok(None) };
+    Ok(Some(Person { lid, number, chat_by_lid: row.get(TABLE, 2)? }))
 }

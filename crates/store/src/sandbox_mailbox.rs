@@ -49,10 +49,12 @@ impl Store {
         self.writer().change(changes, |tx, changes| Box::pin(change(tx, changes))).await
     }
 
-    /// All that is owed to sessions of every tenant, in the order in which it was first put in.
+    /// All that is owed to sessions of every tenant, in the order in which it was first put in; without what this version
+    /// cannot read the chat of.
     pub async fn sandbox_mailbox_system(&self) -> Result<Vec<SandboxOwed>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM sandbox_mailbox ORDER BY seq");
-        self.read().all(sql, Vec::new()).await?.iter().map(owed).collect()
+        let rows = self.read().all(sql, Vec::new()).await?;
+        rows.iter().filter_map(|row| owed(row).transpose()).collect()
     }
 }
 
@@ -116,15 +118,16 @@ pub(crate) async fn forget(tx: &Tx, session: SessionId) -> Result<(), StoreError
     tx.execute("DELETE FROM sandbox_mailbox WHERE session_id = $1", vec![session.as_uuid().into()]).await.map(drop)
 }
 
-fn owed(row: &Row) -> Result<SandboxOwed, StoreError> {
+fn owed(row: &Row) -> Result<Option<SandboxOwed>, StoreError> {
+    let Some(chat) = row.optional(TABLE, 2)? else { return Ok(None) };
     let reply_wa_id: Option<String> = row.get(TABLE, 5)?;
-    let reply: Option<Content> = row.optional_json(TABLE, 6)?;
-    Ok(SandboxOwed {
+    let reply = row.optional_json_or(TABLE, 6, || None)?.filter(|content| *content != Content::Unknown);
+    Ok(Some(SandboxOwed {
         session_id: row.get::<uuid::Uuid>(TABLE, 0)?.into(),
         wa_id: row.get::<String>(TABLE, 1)?.into(),
-        chat: row.name(TABLE, 2, |jid| jid.parse().ok())?,
+        chat,
         taken_at: row.time(TABLE, 3)?,
         receipts: row.get(TABLE, 4)?,
         reply: reply_wa_id.map(WaMessageId::from).zip(reply),
-    })
+    }))
 }

@@ -1,6 +1,5 @@
 //! Sessions.
 
-use sea_orm::Value;
 use waypost_domain::{
     EngineKind, EventId, Failure, Jid, LastError, PacingChoice, PhoneNumber, Session, SessionId, SessionStatus,
     TenantId, Timestamp, status::FailureCode,
@@ -12,13 +11,15 @@ use crate::{
     keys, messages, pacing,
     page::{self, Conditions},
     people, sandbox_mailbox,
-    sql::{self, Row},
+    sql::{self, Assignments, Row},
     writer::Tx,
 };
 
 const TABLE: &str = "sessions";
 const COLUMNS: &str = "seq, id, tenant_id, name, engine, status, linked, wanted, phone_number, lid, push_name,
     last_error, connected_at, created_at, updated_at, pacing, first_contact_pause";
+const UNKNOWN_ERROR: &str = "Another version of Waypost wrote why the session is not connected, and this one cannot read it. \
+    Connect the session, or update Waypost to see the reason";
 
 /// A new session, disconnected and unlinked.
 #[derive(Debug, Clone)]
@@ -80,6 +81,37 @@ impl SessionChange {
             connected_at: None,
             tell_again: false,
         }
+    }
+
+    /// What of the row it changes.
+    fn assignments(&self, session: SessionId) -> Assignments {
+        let mut row = Assignments::of(session.as_uuid());
+        row.set("updated_at", self.at.as_millis());
+        if let Some(status) = self.status.filter(|status| *status != SessionStatus::Unknown) {
+            row.set("status", status.as_str());
+        }
+        if let Some(linked) = self.linked {
+            row.set("linked", linked);
+        }
+        if let Some(wanted) = self.wanted {
+            row.set("wanted", wanted);
+        }
+        if let Some(number) = &self.phone_number {
+            row.set("phone_number", number.as_ref().map(ToString::to_string));
+        }
+        if let Some(lid) = &self.lid {
+            row.set("lid", lid.as_ref().map(ToString::to_string));
+        }
+        if let Some(error) = &self.last_error {
+            row.set("last_error", error.as_ref().map(sql::json));
+        }
+        if let Some(name) = &self.push_name {
+            row.set("push_name", sql::free_text(name));
+        }
+        if let Some(at) = self.connected_at {
+            row.set("connected_at", at.as_millis());
+        }
+        row
     }
 
     /// What `session` is after this change.
@@ -167,10 +199,13 @@ impl Store {
         row.map_or(Ok(0), |row| row.count(TABLE, 0))
     }
 
-    /// Every session that is wanted and linked: what comes back after a restart.
+    /// Every session that is wanted and linked: what comes back after a restart. Not those of a network that this version
+    /// does not know.
     pub async fn sessions_to_resume_system(&self) -> Result<Vec<Session>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM sessions WHERE wanted AND linked ORDER BY seq");
-        self.read().all(sql, Vec::new()).await?.iter().map(read).collect()
+        let sessions = self.read().all(sql, Vec::new()).await?;
+        let is_known = |session: &Session| session.engine != EngineKind::Unknown;
+        sessions.iter().map(read).filter(|session| session.as_ref().map_or(true, is_known)).collect()
     }
 
     /// How many sessions there are, by their engine and their status. Reads every session; waits for a reader as lists do.
@@ -250,20 +285,7 @@ async fn create(tx: &Tx, session: &Session) -> Result<(), StoreError> {
 /// Writes a changed session, and the event where its status is another one.
 async fn change(tx: &Tx, before: &Session, change: &SessionChange) -> Result<Session, StoreError> {
     let session = change.apply(before);
-    let sql = "UPDATE sessions SET status = $2, linked = $3, wanted = $4, phone_number = $5, lid = $6, push_name = $7,
-               last_error = $8, connected_at = $9, updated_at = $10 WHERE id = $1";
-    let values = vec![
-        session.id.as_uuid().into(),
-        session.status.as_str().into(),
-        session.linked.into(),
-        session.wanted.into(),
-        Value::String(session.phone_number.as_ref().map(ToString::to_string)),
-        Value::String(session.lid.as_ref().map(ToString::to_string)),
-        sql::optional_free_text(session.push_name.as_deref()),
-        Value::String(session.last_error.as_ref().map(sql::json)),
-        sql::optional_time(session.connected_at),
-        session.updated_at.as_millis().into(),
-    ];
+    let (sql, values) = change.assignments(session.id).update(TABLE);
     tx.execute(sql, values).await?;
     if (session.status != before.status || change.tell_again)
         && let Some(event) = NewEvent::for_session(change.event_id, &session, change.at)
@@ -298,26 +320,24 @@ async fn delete(tx: &Tx, tenant: TenantId, session: SessionId, now: Timestamp) -
 }
 
 pub(crate) fn read(row: &Row) -> Result<Session, StoreError> {
-    let phone_number: Option<String> = row.get(TABLE, 8)?;
-    let lid: Option<String> = row.get(TABLE, 9)?;
-    let last_error: Option<String> = row.get(TABLE, 11)?;
-    let not_an_address = |_| StoreError::Corrupt { table: TABLE, why: "not an address".to_owned() };
+    let updated_at = row.time(TABLE, 14)?;
+    let unknown_error = || Some(LastError::new("UNKNOWN", UNKNOWN_ERROR, updated_at));
     Ok(Session {
         id: row.get::<uuid::Uuid>(TABLE, 1)?.into(),
         tenant_id: row.get::<uuid::Uuid>(TABLE, 2)?.into(),
         name: row.get(TABLE, 3)?,
-        engine: row.name(TABLE, 4, EngineKind::parse)?,
-        status: row.name(TABLE, 5, SessionStatus::parse)?,
+        engine: row.name_or(TABLE, 4, EngineKind::parse, EngineKind::Unknown)?,
+        status: row.name_or(TABLE, 5, SessionStatus::parse, SessionStatus::Unknown)?,
         linked: row.get(TABLE, 6)?,
         wanted: row.get(TABLE, 7)?,
-        phone_number: phone_number.map(|number| number.parse().map_err(not_an_address)).transpose()?,
-        lid: lid.map(|jid| jid.parse().map_err(not_an_address)).transpose()?,
+        phone_number: row.optional(TABLE, 8)?,
+        lid: row.optional(TABLE, 9)?,
         push_name: row.get(TABLE, 10)?,
-        last_error: last_error.map(|text| sql::from_json(TABLE, &text)).transpose()?,
+        last_error: row.optional_json_or(TABLE, 11, unknown_error)?,
         connected_at: row.optional_time(TABLE, 12)?,
         created_at: row.time(TABLE, 13)?,
-        updated_at: row.time(TABLE, 14)?,
-        pacing: row.optional_json(TABLE, 15)?.unwrap_or_default(),
-        first_contact_pause: row.optional_json(TABLE, 16)?,
+        updated_at,
+        pacing: row.optional_json_or(TABLE, 15, || None)?.unwrap_or_default(),
+        first_contact_pause: row.optional_json_or(TABLE, 16, || None)?,
     })
 }

@@ -1,11 +1,15 @@
 //! Plain SQL over either database: one text, `$n` parameters, for a connection pool or a transaction alike.
 //!
+//! What another version of Waypost wrote, and this one cannot read, is read as unknown or as absent: one such row never
+//! fails the others of a page or of a queue. An error is left for what no version writes.
+//!
 //! Lists of rows go to the database in chunks whose sizes are powers of two, so that a connection prepares a handful
 //! of statements for each purpose and no more.
 
-use std::fmt::Write;
+use std::{fmt::Write, str::FromStr};
 
 use sea_orm::{ConnectionTrait, ExecResult, QueryResult, Statement, TryGetable, Value};
+use serde::de::DeserializeOwned;
 use waypost_domain::Timestamp;
 
 use crate::StoreError;
@@ -53,7 +57,7 @@ impl Row {
             .map_err(|error| StoreError::Corrupt { table, why: format!("column {index}: {error}") })
     }
 
-    /// The column at `index`, which holds a name, read by `parse`.
+    /// The column at `index`, which holds a name, read by `parse`; an error if this version does not know the name.
     pub fn name<T>(
         &self,
         table: &'static str,
@@ -62,6 +66,23 @@ impl Row {
     ) -> Result<T, StoreError> {
         let name: String = self.get(table, index)?;
         parse(&name).ok_or_else(|| StoreError::Corrupt { table, why: format!("column {index}: unknown name") })
+    }
+
+    /// The column at `index`, which holds a name, read by `parse`; `unknown` if this version does not know the name.
+    pub fn name_or<T>(
+        &self,
+        table: &'static str,
+        index: usize,
+        parse: impl FnOnce(&str) -> Option<T>,
+        unknown: T,
+    ) -> Result<T, StoreError> {
+        let name: String = self.get(table, index)?;
+        Ok(parse(&name).unwrap_or(unknown))
+    }
+
+    /// The column at `index`, a text that may be absent; also absent if this version cannot read it.
+    pub fn optional<T: FromStr>(&self, table: &'static str, index: usize) -> Result<Option<T>, StoreError> {
+        Ok(self.get::<Option<String>>(table, index)?.and_then(|text| text.parse().ok()))
     }
 
     /// The column at `index`, a time.
@@ -74,19 +95,53 @@ impl Row {
         Ok(self.get::<Option<i64>>(table, index)?.map(Timestamp::from_millis))
     }
 
-    /// The column at `index`, JSON text that may be absent.
-    pub fn optional_json<T: serde::de::DeserializeOwned>(
+    /// The column at `index`, JSON text; `unknown` if this version cannot read it.
+    pub fn json_or<T: DeserializeOwned>(&self, table: &'static str, index: usize, unknown: T) -> Result<T, StoreError> {
+        let text: String = self.get(table, index)?;
+        Ok(serde_json::from_str(&text).unwrap_or(unknown))
+    }
+
+    /// The column at `index`, JSON text that may be absent; `unknown` if this version cannot read what is there.
+    pub fn optional_json_or<T: DeserializeOwned>(
         &self,
         table: &'static str,
         index: usize,
+        unknown: impl FnOnce() -> Option<T>,
     ) -> Result<Option<T>, StoreError> {
-        self.get::<Option<String>>(table, index)?.map(|text| from_json(table, &text)).transpose()
+        let text: Option<String> = self.get(table, index)?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok().or_else(unknown)))
     }
 
     /// The column at `index`, a count.
     pub fn count(&self, table: &'static str, index: usize) -> Result<u64, StoreError> {
         let count: i64 = self.get(table, index)?;
         u64::try_from(count).map_err(|error| StoreError::Corrupt { table, why: format!("column {index}: {error}") })
+    }
+}
+
+/// What an UPDATE sets: what is not named keeps what is there, also what this version cannot read.
+#[derive(Debug)]
+pub(crate) struct Assignments {
+    columns: Vec<&'static str>,
+    values: Vec<Value>,
+}
+
+impl Assignments {
+    /// Of the row whose `id` is this.
+    pub fn of(id: impl Into<Value>) -> Self {
+        Self { columns: Vec::new(), values: vec![id.into()] }
+    }
+
+    pub fn set(&mut self, column: &'static str, value: impl Into<Value>) {
+        self.columns.push(column);
+        self.values.push(value.into());
+    }
+
+    /// The statement and its parameters.
+    pub fn update(self, table: &str) -> (String, Vec<Value>) {
+        let set: Vec<String> =
+            self.columns.iter().zip(2..).map(|(column, number)| format!("{column} = ${number}")).collect();
+        (format!("UPDATE {table} SET {} WHERE id = $1", set.join(", ")), self.values)
     }
 }
 
@@ -143,12 +198,6 @@ pub(crate) fn optional_time(time: Option<Timestamp>) -> Value {
 /// A value as JSON text.
 pub(crate) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("plain data with text keys always has a JSON form")
-}
-
-/// A value from JSON text.
-pub(crate) fn from_json<T: serde::de::DeserializeOwned>(table: &'static str, text: &str) -> Result<T, StoreError> {
-    // serde_json's error names a place, never the contents, but for enum names: those are ours.
-    serde_json::from_str(text).map_err(|error| StoreError::Corrupt { table, why: error.to_string() })
 }
 
 #[cfg(test)]

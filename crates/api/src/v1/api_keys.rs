@@ -52,6 +52,13 @@ impl From<ApiKey> for ApiKeyAnswer {
     }
 }
 
-fn scopes() -> Array {
+/// What a key can be given.
+fn known_scopes() -> Array {
     ArrayBuilder::new().items(openapi::one_of(Scope::ALL.map(Scope::as_str))).max_items(Some(Scope::ALL.len())).build()
+}
+
+/// What a key has: one `unknown` stands for all that this version does not know.
+fn scopes() -> Array {
+    let scope = openapi::one_of_or(Scope::ALL.map(Scope::as_str), Scope::Unknown.as_str());
+    ArrayBuilder::new().items(scope).max_items(Some(Scope::ALL.len() + 1)).build()
 }

@@ -29,7 +29,8 @@ pub struct MessageAnswer {
     status: MessageStatus,
     #[schema(schema_with = directions)]
     direction: Direction,
-    /// `unsupported` is an inbound message of a kind that is not read yet.
+    /// `unsupported` is an inbound message of a kind that is not read yet; `unknown` is what another version of Waypost wrote
+    /// and this one cannot read.
     #[serde(rename = "type")]
     #[schema(schema_with = kinds)]
     kind: MessageKind,
@@ -37,8 +38,8 @@ pub struct MessageAnswer {
     #[schema(required = true, example = "919876543210")]
     to: Option<String>,
     /// The chat, as WhatsApp resolved it.
-    #[schema(value_type = String, example = "919876543210@s.whatsapp.net")]
-    remote_jid: Jid,
+    #[schema(example = "919876543210@s.whatsapp.net")]
+    remote_jid: String,
     /// Who wrote it. Inbound only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "919876543210@s.whatsapp.net")]
@@ -116,7 +117,7 @@ impl From<Message> for MessageAnswer {
         let kind = message.content.kind();
         let text = match message.content {
             Content::Text { text } => Some(text),
-            Content::Unsupported { .. } => None,
+            Content::Unsupported { .. } | Content::Unknown => None,
         };
         let step = |TimelineEntry { status, at, reason }| TimelineAnswer { status, at, reason };
         let is_inbound = message.direction == Direction::Inbound;
@@ -147,18 +148,29 @@ impl From<Message> for MessageAnswer {
 
 const DIRECTIONS: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 
-fn statuses() -> Object {
+/// What a list can be asked for.
+fn known_statuses() -> Object {
     openapi::one_of(MessageStatus::ALL.map(MessageStatus::as_str))
 }
 
-fn directions() -> Object {
+/// What a list can be asked for.
+fn known_directions() -> Object {
     openapi::one_of(DIRECTIONS.map(Direction::as_str))
 }
 
+fn statuses() -> Object {
+    openapi::one_of_or(MessageStatus::ALL.map(MessageStatus::as_str), MessageStatus::Unknown.as_str())
+}
+
+fn directions() -> Object {
+    openapi::one_of_or(DIRECTIONS.map(Direction::as_str), Direction::Unknown.as_str())
+}
+
 fn kinds() -> Object {
-    openapi::one_of([MessageKind::Text, MessageKind::Unsupported].map(MessageKind::as_str))
+    let known = [MessageKind::Text, MessageKind::Unsupported];
+    openapi::one_of_or(known.map(MessageKind::as_str), MessageKind::Unknown.as_str())
 }
 
 fn failure_codes() -> Object {
-    openapi::one_of(FailureCode::ALL.map(FailureCode::as_str))
+    openapi::one_of_or(FailureCode::ALL.map(FailureCode::as_str), FailureCode::Unknown.as_str())
 }

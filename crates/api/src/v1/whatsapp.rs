@@ -127,10 +127,14 @@ impl SessionAnswer {
 
 const ENGINES: [EngineKind; 2] = [EngineKind::Whatsapp, EngineKind::Sandbox];
 
-fn engines() -> Object {
+fn known_engines() -> Object {
     openapi::one_of(ENGINES.map(EngineKind::as_str))
 }
 
+fn engines() -> Object {
+    openapi::one_of_or(ENGINES.map(EngineKind::as_str), EngineKind::Unknown.as_str())
+}
+
 fn statuses() -> Object {
-    openapi::one_of(SessionStatus::ALL.map(SessionStatus::as_str))
+    openapi::one_of_or(SessionStatus::ALL.map(SessionStatus::as_str), SessionStatus::Unknown.as_str())
 }

@@ -15,6 +15,7 @@ mod metrics;
 mod numbers;
 mod once;
 mod operator;
+mod other_versions;
 mod paths;
 mod scopes;
 mod sessions;

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -226,6 +227,13 @@ impl Api {
         let mut request = request(Method::POST, path, Credential::None, Body::from(body.to_string()));
         request.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
         self.send_from(address, request).await
+    }
+
+    /// Writes past the store, as another version of Waypost would have.
+    pub async fn write(&self, sql: &str) {
+        let file = self.store.file().await.unwrap().unwrap();
+        let script = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=30).executescript(sys.argv[2])";
+        assert!(Command::new("python3").args(["-c", script]).arg(file).arg(sql).status().unwrap().success());
     }
 
     /// Makes every further use of the database fail.

@@ -10,7 +10,7 @@ use whatsapp_rust::waproto::whatsapp as wa;
 pub(crate) fn build(content: &Content) -> Result<wa::Message, SendFailure> {
     match content {
         Content::Text { text } => Ok(text::build(text)),
-        Content::Unsupported { .. } => Err(SendFailure::Reject {
+        Content::Unsupported { .. } | Content::Unknown => Err(SendFailure::Reject {
             code: FailureCode::Unsendable,
             reason: "this kind of message cannot be sent".to_owned(),
         }),

@@ -216,7 +216,7 @@ pub(crate) fn require_connected(session: &LiveSession) -> Result<(), GatewayErro
         SessionStatus::Connected => return Ok(()),
         SessionStatus::Connecting => "Wait until it is connected",
         SessionStatus::Qr => "Scan its QR code",
-        SessionStatus::Disconnected | SessionStatus::Replaced => "Connect it",
+        SessionStatus::Disconnected | SessionStatus::Replaced | SessionStatus::Unknown => "Connect it",
         SessionStatus::LoggedOut => "Connect it and scan a new QR code",
         SessionStatus::Restricted => "Wait until WhatsApp lifts the restriction, then connect it",
         SessionStatus::ClientOutdated => "Set a newer WhatsApp version in the configuration, then connect it",

@@ -39,7 +39,7 @@ async fn no_message_accepted_while_its_session_is_deleted_stays_queued() {
         for id in sent.into_iter().flatten() {
             assert_eq!(world.message(id).await.failure().unwrap().code, FailureCode::SessionGone);
         }
-        assert!(world.store.claim_queued_system(session, &[], 100, world.env.now()).await.unwrap().is_empty());
+        assert!(world.store.claim_queued_system(session, &[], 100, world.env.now()).await.unwrap().messages.is_empty());
     }
 }
 

@@ -12,6 +12,7 @@ mod model;
 mod network;
 mod numbers;
 mod order;
+mod other_versions;
 mod pacing;
 mod people;
 mod restart;

@@ -48,8 +48,8 @@ async fn sent_to(world: &World, session: SessionId, to: &str) -> String {
     let digits = to.split('@').next().unwrap();
     assert!(accepted.to == to && message.to.as_deref().unwrap().starts_with(digits), "`to` stays as it was given");
     let sent = world.network.until_sent(1).await;
-    assert_eq!(sent.last().unwrap().to, message.remote_jid);
-    message.remote_jid.to_string()
+    assert_eq!(sent.last().unwrap().to.to_string(), message.remote_jid);
+    message.remote_jid
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,7 +29,7 @@ async fn receive(world: &World, session: SessionId, chat: &str, sender: &str, al
 
 async fn sent(world: &World, session: SessionId, to: &str) -> String {
     let id = world.send(session, to, "hi").await;
-    world.until(id, MessageStatus::Sent).await.remote_jid.to_string()
+    world.until(id, MessageStatus::Sent).await.remote_jid
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +37,7 @@ async fn a_sender_known_only_by_lid_gets_the_answer_under_it() {
     let world = World::new().await;
     let session = world.connected_session().await;
     let message = receive(&world, session, LID, LID, None).await;
-    assert_eq!((message.remote_jid.to_string().as_str(), message.from_alt), (LID, None));
+    assert_eq!((message.remote_jid.as_str(), message.from_alt), (LID, None));
     assert_eq!(sent(&world, session, &message.from.unwrap().to_string()).await, LID);
     assert_eq!(world.network.until_sent(1).await[0].to.to_string(), LID);
 }
@@ -47,16 +47,16 @@ async fn a_person_seen_by_number_and_then_by_lid_is_the_numbers_chat_also_after_
     let mut world = World::new().await;
     let session = world.connected_session().await;
     assert_eq!(sent(&world, session, "919876543210").await, NUMBER);
-    assert_eq!(receive(&world, session, LID, LID, Some(NUMBER)).await.remote_jid.to_string(), NUMBER);
+    assert_eq!(receive(&world, session, LID, LID, Some(NUMBER)).await.remote_jid, NUMBER);
     for _ in 0..2 {
         let by_lid_alone = receive(&world, session, LID, LID, None).await;
-        assert_eq!(by_lid_alone.remote_jid.to_string(), NUMBER);
+        assert_eq!(by_lid_alone.remote_jid, NUMBER);
         assert_eq!(by_lid_alone.from.unwrap().to_string(), NUMBER);
         assert_eq!(by_lid_alone.from_alt.unwrap().to_string(), LID);
         assert_eq!(sent(&world, session, LID).await, NUMBER);
         let in_a_group = receive(&world, session, GROUP, LID, None).await;
         assert_eq!(
-            (in_a_group.remote_jid.to_string(), in_a_group.from.unwrap().to_string()),
+            (in_a_group.remote_jid, in_a_group.from.unwrap().to_string()),
             (GROUP.to_owned(), NUMBER.to_owned())
         );
         restart(&mut world, session).await;
@@ -71,7 +71,7 @@ async fn a_person_seen_by_lid_and_then_by_number_is_the_lids_chat_also_after_a_r
     receive(&world, session, LID, LID, Some(NUMBER)).await;
     for _ in 0..2 {
         let by_number_alone = receive(&world, session, NUMBER, NUMBER, None).await;
-        assert_eq!(by_number_alone.remote_jid.to_string(), LID);
+        assert_eq!(by_number_alone.remote_jid, LID);
         assert_eq!(by_number_alone.from_alt.unwrap().to_string(), NUMBER);
         assert_eq!(sent(&world, session, "919876543210").await, LID);
         restart(&mut world, session).await;
@@ -92,7 +92,7 @@ async fn a_look_up_teaches_whose_lid_it_is() {
     let session = world.connected_session().await;
     world.network.register("919876543210", NUMBER, Some(LID));
     world.gateway.check_numbers(world.tenant, session, vec!["919876543210".parse().unwrap()]).await.unwrap();
-    assert_eq!(receive(&world, session, LID, LID, None).await.remote_jid.to_string(), NUMBER);
+    assert_eq!(receive(&world, session, LID, LID, None).await.remote_jid, NUMBER);
 }
 
 #[tokio::test(flavor = "multi_thread")]

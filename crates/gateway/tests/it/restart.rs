@@ -105,7 +105,7 @@ async fn after_a_restart_sessions_come_back_and_what_was_sending_goes_out_first_
     // A process that died between claim and acknowledgement, with more in the queue.
     world.reopen().await;
     let first = world.send(session, ADA, "0").await;
-    let claimed = world.store.claim_queued_system(session, &[], 10, world.env.now()).await.unwrap();
+    let claimed = world.store.claim_queued_system(session, &[], 10, world.env.now()).await.unwrap().messages;
     let second = world.send(session, ADA, "1").await;
     assert_eq!(world.message(first).await.status(), MessageStatus::Sending);
 

@@ -140,7 +140,7 @@ async fn require_connected_refuses_what_would_have_to_wait() {
     let session = world.session().await;
     let refused = world.try_send(session, ADA, "hi", true).await.unwrap_err();
     assert!(matches!(refused, GatewayError::WhatsappUnavailable(sentence) if sentence.contains("disconnected")));
-    assert!(world.store.claim_queued_system(session, &[], 10, world.env.now()).await.unwrap().is_empty());
+    assert!(world.store.claim_queued_system(session, &[], 10, world.env.now()).await.unwrap().messages.is_empty());
     let session = world.connected_session().await;
     world.try_send(session, ADA, "hi", true).await.unwrap();
     world.network.lose(session);

@@ -51,7 +51,7 @@ async fn a_refused_message_fails_with_its_code_until_it_is_proved_to_have_arrive
     assert_eq!(world.network.sent.borrow().len(), 2, "it is never sent again");
 
     // What was refused was a repeat: the first had been taken.
-    world.network.receipt(session, &message.wa_id, &message.remote_jid, ReceiptKind::Delivered);
+    world.network.receipt(session, &message.wa_id, &message.remote_jid.parse().unwrap(), ReceiptKind::Delivered);
     world.until(id, MessageStatus::Delivered).await;
 }
 
@@ -68,7 +68,7 @@ async fn without_an_acknowledgement_the_same_id_goes_out_again_and_then_the_mess
     assert!(sent.iter().all(|sent| sent.wa_id == message.wa_id));
 
     // The truth may still come out.
-    world.network.receipt(session, &message.wa_id, &message.remote_jid, ReceiptKind::Delivered);
+    world.network.receipt(session, &message.wa_id, &message.remote_jid.parse().unwrap(), ReceiptKind::Delivered);
     world.until(id, MessageStatus::Delivered).await;
 }
 
@@ -89,8 +89,8 @@ async fn receipts_early_doubled_and_out_of_order_give_the_highest_state() {
     let session = world.connected_session().await;
     let id = world.send(session, ADA, "hi").await;
     let message = world.until(id, MessageStatus::Read).await;
-    world.network.receipt(session, &message.wa_id, &message.remote_jid, ReceiptKind::Played);
-    world.network.receipt(session, &message.wa_id, &message.remote_jid, ReceiptKind::Delivered);
+    world.network.receipt(session, &message.wa_id, &message.remote_jid.parse().unwrap(), ReceiptKind::Played);
+    world.network.receipt(session, &message.wa_id, &message.remote_jid.parse().unwrap(), ReceiptKind::Delivered);
     let message = world.until(id, MessageStatus::Played).await;
     let steps = steps(&message);
     assert!(steps.is_sorted(), "the timeline only advances: {steps:?}");
@@ -173,7 +173,7 @@ async fn the_engine_is_told_that_a_receipt_is_recorded_when_its_row_says_so() {
     let sink = world.network.sink(session);
     for (kind, status) in [(ReceiptKind::Delivered, MessageStatus::Delivered), (ReceiptKind::Read, MessageStatus::Read)]
     {
-        world.network.receipt(session, &sent.wa_id, &sent.remote_jid, kind);
+        world.network.receipt(session, &sent.wa_id, &sent.remote_jid.parse().unwrap(), kind);
         sink.recorded(session, sink.mark(session)).await;
         assert_eq!(world.message(id).await.status(), status);
     }

@@ -7,7 +7,7 @@ use waypost_domain::{
     TimelineEntry, Timestamp,
 };
 
-use super::{EvidenceOutcome, OPEN, event_data::MessageData};
+use super::{EvidenceOutcome, OPEN, event_data::MessageData, row};
 use crate::{
     StoreError, events,
     events::{ErrorData, NewEvent},
@@ -43,21 +43,17 @@ pub(super) struct Standing {
 
 impl Standing {
     pub fn read(row: &Row) -> Result<Self, StoreError> {
-        let failure: Option<String> = row.get(TABLE, 10)?;
         Ok(Self {
             seq: row.get(TABLE, 0)?,
             id: row.get::<uuid::Uuid>(TABLE, 1)?.into(),
             tenant_id: row.get::<uuid::Uuid>(TABLE, 2)?.into(),
             session_id: row.get::<uuid::Uuid>(TABLE, 3)?.into(),
-            direction: row.name(TABLE, 4, Direction::parse)?,
+            direction: row::direction(row, 4)?,
             recipient: row.get(TABLE, 5)?,
             remote_jid: row.get(TABLE, 6)?,
             kind: row.get(TABLE, 7)?,
             client_reference: row.get(TABLE, 8)?,
-            progress: Progress {
-                status: row.name(TABLE, 9, MessageStatus::parse)?,
-                failure: failure.map(|text| sql::from_json(TABLE, &text)).transpose()?,
-            },
+            progress: row::progress(row, 9)?,
             steps: String::new(),
         })
     }

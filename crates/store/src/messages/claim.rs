@@ -1,9 +1,14 @@
-//! Claiming: the step from `queued` to `sending`, by which a message leaves the queue for exactly one sender.
+//! Claiming: the step from `queued` to `sending`, by which a message leaves the queue for exactly one sender. What this
+//! version cannot read goes on to `failed` in the same commit ([`unsendable`]).
 
 use sea_orm::{DatabaseConnection, Value};
-use waypost_domain::{Jid, MessageStatus, Outgoing, SessionId, TimelineEntry, Timestamp, WaMessageId};
+use waypost_domain::{Content, Jid, MessageStatus, Outgoing, SessionId, TimelineEntry, Timestamp, WaMessageId};
 
-use super::{OPEN, OutboxMessage, advance::step_line};
+use super::{
+    Claimed, OPEN, OutboxMessage,
+    advance::step_line,
+    unsendable::{self, Read, Readable},
+};
 use crate::{
     StoreError,
     sql::{self, Row, Sql},
@@ -38,14 +43,14 @@ impl Claim {
 }
 
 /// Claims in the order of the requests.
-pub(crate) async fn claim(tx: &Tx, requests: Vec<&mut Pending<Claim, Vec<OutboxMessage>>>) -> Result<(), StoreError> {
+pub(crate) async fn claim(tx: &Tx, requests: Vec<&mut Pending<Claim, Claimed>>) -> Result<(), StoreError> {
     for request in requests {
         request.outcome = Some(claim_one(tx, &request.input).await?);
     }
     Ok(())
 }
 
-async fn claim_one(tx: &Tx, claim: &Claim) -> Result<Vec<OutboxMessage>, StoreError> {
+async fn claim_one(tx: &Tx, claim: &Claim) -> Result<Claimed, StoreError> {
     let step = TimelineEntry { status: MessageStatus::Sending, at: claim.now, reason: None };
     let mut values: Vec<Value> = vec![
         claim.now.as_millis().into(),
@@ -56,10 +61,10 @@ async fn claim_one(tx: &Tx, claim: &Claim) -> Result<Vec<OutboxMessage>, StoreEr
     values.extend(claim.busy.iter().map(|chat| chat.as_str().into()));
     let rows = tx.all(claim_sql(claim.busy.len()), values).await?;
     tx.tally.reached(MessageStatus::Sending, None, rows.len());
-    let mut messages = rows.iter().map(outbox_message).collect::<Result<Vec<_>, _>>()?;
-    // Neither database promises an order for RETURNING.
-    messages.sort_unstable_by_key(|message| message.seq);
-    Ok(messages)
+    let readable = Readable::sorted(rows.iter().map(outbox_message))?;
+    unsendable::fail(tx, &readable.others, claim.now).await?;
+    // A full claim may have left some behind.
+    Ok(Claimed { messages: readable.messages, more: rows.len() >= claim.limit as usize })
 }
 
 /// What has expired is not claimed; [`super::expiry`] fails it. The outer `status = 'queued'` says once more what the inner one found, so that the claim holds by itself.
@@ -74,12 +79,10 @@ pub(super) fn claim_sql(busy: usize) -> String {
     )
 }
 
-/// The messages of a session that are being sent, oldest first.
-pub(super) async fn sending(
-    read: &Sql<DatabaseConnection>,
-    session: SessionId,
-) -> Result<Vec<OutboxMessage>, StoreError> {
-    read.all(sending_sql(), vec![session.as_uuid().into()]).await?.iter().map(outbox_message).collect()
+/// The messages of a session that are being sent.
+pub(super) async fn sending(read: &Sql<DatabaseConnection>, session: SessionId) -> Result<Readable, StoreError> {
+    let rows = read.all(sending_sql(), vec![session.as_uuid().into()]).await?;
+    Readable::sorted(rows.iter().map(outbox_message))
 }
 
 pub(super) fn sending_sql() -> String {
@@ -89,20 +92,20 @@ pub(super) fn sending_sql() -> String {
     )
 }
 
-pub(super) fn outbox_message(row: &Row) -> Result<OutboxMessage, StoreError> {
-    let content: String = row.get(TABLE, 5)?;
-    Ok(OutboxMessage {
-        seq: row.get(TABLE, 0)?,
+pub(super) fn outbox_message(row: &Row) -> Result<Read, StoreError> {
+    let seq = row.get(TABLE, 0)?;
+    let content = row.json_or(TABLE, 5, Content::Unknown)?;
+    let Some(remote_jid) = row.optional(TABLE, 4)?.filter(|_| content != Content::Unknown) else {
+        return Ok(Read::Unreadable(seq));
+    };
+    Ok(Read::Message(OutboxMessage {
+        seq,
         id: row.get::<uuid::Uuid>(TABLE, 1)?.into(),
         tenant_id: row.get::<uuid::Uuid>(TABLE, 2)?.into(),
-        outgoing: Outgoing {
-            wa_id: WaMessageId::from(row.get::<String>(TABLE, 3)?),
-            to: row.name(TABLE, 4, |jid| jid.parse().ok())?,
-            content: sql::from_json(TABLE, &content)?,
-        },
+        outgoing: Outgoing { wa_id: WaMessageId::from(row.get::<String>(TABLE, 3)?), to: remote_jid, content },
         expires_at: row.optional_time(TABLE, 6)?,
         first_contact: false,
-    })
+    }))
 }
 
 #[cfg(test)]

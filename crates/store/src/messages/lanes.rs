@@ -17,6 +17,7 @@ use super::{
     OPEN, OutboxMessage,
     advance::step_line,
     claim::{self, CLAIMED},
+    unsendable::{self, Readable},
 };
 use crate::{
     Store, StoreError, pacing,
@@ -77,7 +78,7 @@ impl Store {
         tenant: TenantId,
         session: SessionId,
     ) -> Result<Vec<OutboxMessage>, StoreError> {
-        let mut messages = claim::sending(self.read(), session).await?;
+        let mut messages = self.sending_system(session).await?;
         let chats: BTreeSet<String> = messages.iter().filter_map(|message| person(&message.outgoing.to)).collect();
         let met = met(self.read(), tenant, session, chats).await?;
         for message in &mut messages {
@@ -154,7 +155,8 @@ async fn claim_paced(tx: &Tx, wanted: &PacedClaim) -> Result<PacedClaimed, Store
     let taken: Vec<i64> = candidates.iter().take(limit).map(|(seq, _)| *seq).collect();
 
     let first_taken = taken.iter().filter(|seq| chosen.contains(seq)).count();
-    let mut messages = take(tx, wanted, &taken).await?;
+    let Readable { mut messages, others: unreadable } = take(tx, wanted, &taken).await?;
+    unsendable::fail(tx, &unreadable, wanted.now).await?;
     for message in &mut messages {
         message.first_contact = chosen.contains(&message.seq);
     }
@@ -166,7 +168,8 @@ async fn claim_paced(tx: &Tx, wanted: &PacedClaim) -> Result<PacedClaimed, Store
     Ok(PacedClaimed {
         messages,
         more: page.len() >= LOOK || taken.len() - first_taken < page.len() - first_contacts.len(),
-        first_contacts_wait: lane.len() >= LOOK || first_taken < heads.len(),
+        // Behind one that failed, the next of its chat may go.
+        first_contacts_wait: lane.len() >= LOOK || first_taken < heads.len() || !unreadable.is_empty(),
     })
 }
 
@@ -291,10 +294,10 @@ pub(super) fn met_strangers_sql() -> String {
     )
 }
 
-/// Marks messages `sending` and gives them, oldest first.
-async fn take(tx: &Tx, wanted: &PacedClaim, seqs: &[i64]) -> Result<Vec<OutboxMessage>, StoreError> {
+/// Marks messages `sending` and gives them.
+async fn take(tx: &Tx, wanted: &PacedClaim, seqs: &[i64]) -> Result<Readable, StoreError> {
     let step = step_line(&TimelineEntry { status: MessageStatus::Sending, at: wanted.now, reason: None });
-    let mut messages = Vec::with_capacity(seqs.len());
+    let mut rows = Vec::with_capacity(seqs.len());
     for chunk in sql::chunks(seqs) {
         let sql = format!(
             "UPDATE messages {CLAIMED} WHERE status = 'queued' AND seq IN ({}) RETURNING {}",
@@ -303,11 +306,8 @@ async fn take(tx: &Tx, wanted: &PacedClaim, seqs: &[i64]) -> Result<Vec<OutboxMe
         );
         let fixed: [Value; 2] = [wanted.now.as_millis().into(), step.as_str().into()];
         let values = fixed.into_iter().chain(chunk.iter().map(|seq| (*seq).into())).collect();
-        for row in tx.all(sql, values).await? {
-            messages.push(claim::outbox_message(&row)?);
-        }
+        rows.extend(tx.all(sql, values).await?);
     }
-    tx.tally.reached(MessageStatus::Sending, None, messages.len());
-    messages.sort_unstable_by_key(|message| message.seq);
-    Ok(messages)
+    tx.tally.reached(MessageStatus::Sending, None, rows.len());
+    Readable::sorted(rows.iter().map(claim::outbox_message))
 }

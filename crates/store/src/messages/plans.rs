@@ -2,7 +2,7 @@
 
 use waypost_domain::{Direction, Env, JidServer, MessageStatus, TenantId, Timestamp};
 
-use super::{MessageFilter, advance, claim, expiry, lanes, list, record, schedule, waiting};
+use super::{MessageFilter, advance, claim, expiry, lanes, list, record, schedule, unsendable, waiting};
 use crate::{MasterKey, PageRequest, Store, StoreConfig, people};
 
 async fn store(folder: &tempfile::TempDir) -> Store {
@@ -110,6 +110,7 @@ async fn every_statement_of_the_hot_path_goes_by_an_index() {
         (record::by_id_sql(8), "SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)"),
         (record::by_wire_sql(8), "SEARCH m USING INDEX messages_on_wire (session_id=? AND wa_id=?)"),
         (advance::update_sql(8), by_rowid),
+        (unsendable::find_sql(8), "m USING INTEGER PRIMARY KEY"),
         (advance::waiting_sql(), "SEARCH m USING INDEX messages_open (session_id=?"),
         (schedule::due_sql(), "SEARCH m USING INDEX messages_scheduled (send_at<?)"),
         (schedule::next_sql().to_owned(), "SCAN messages USING COVERING INDEX messages_scheduled"),

@@ -34,7 +34,7 @@ impl InboundRows {
         let kind = inbound.content.kind().as_str();
         let text = match &inbound.content {
             Content::Text { text } => Some(text.as_str()),
-            Content::Unsupported { .. } => None,
+            Content::Unsupported { .. } | Content::Unknown => None,
         };
         let by = |server| {
             [Some(&inbound.sender), inbound.sender_alt.as_ref()]

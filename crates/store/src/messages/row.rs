@@ -1,11 +1,11 @@
-//! A message as it is read back.
+//! A message as it is read back. What another version wrote is shown as unknown.
 
-use waypost_domain::{Direction, Message, MessageStatus, Progress, WaMessageId};
-
-use crate::{
-    StoreError,
-    sql::{self, Row},
+use waypost_domain::{
+    Content, Direction, Failure, Message, MessageStatus, Progress, TimelineEntry, Timestamp, WaMessageId,
+    status::FailureCode,
 };
+
+use crate::{StoreError, sql::Row};
 
 const TABLE: &str = "messages";
 
@@ -15,34 +15,45 @@ pub(super) const COLUMNS: &str = "seq, id, tenant_id, session_id, direction, wa_
 
 /// Reads a row of [`COLUMNS`].
 pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
-    let sender: Option<String> = row.get(TABLE, 8)?;
-    let content: String = row.get(TABLE, 10)?;
-    let failure: Option<String> = row.get(TABLE, 13)?;
-    let sender_alt: Option<String> = row.get(TABLE, 19)?;
+    let updated_at = row.time(TABLE, 15)?;
     let timeline: String = row.get(TABLE, 16)?;
-    let not_a_jid = || StoreError::Corrupt { table: TABLE, why: "the sender is no JID".to_owned() };
     Ok(Message {
         seq: row.get(TABLE, 0)?,
         id: row.get::<uuid::Uuid>(TABLE, 1)?.into(),
         tenant_id: row.get::<uuid::Uuid>(TABLE, 2)?.into(),
         session_id: row.get::<uuid::Uuid>(TABLE, 3)?.into(),
-        direction: row.name(TABLE, 4, Direction::parse)?,
+        direction: direction(row, 4)?,
         wa_id: WaMessageId::from(row.get::<String>(TABLE, 5)?),
-        remote_jid: row.name(TABLE, 6, |jid| jid.parse().ok())?,
+        remote_jid: row.get(TABLE, 6)?,
         to: row.get(TABLE, 7)?,
-        from: sender.map(|jid| jid.parse().map_err(|_| not_a_jid())).transpose()?,
-        from_alt: sender_alt.map(|jid| jid.parse().map_err(|_| not_a_jid())).transpose()?,
+        from: row.optional(TABLE, 8)?,
+        from_alt: row.optional(TABLE, 19)?,
         push_name: row.get(TABLE, 9)?,
-        content: sql::from_json(TABLE, &content)?,
+        content: row.json_or(TABLE, 10, Content::Unknown)?,
         client_reference: row.get(TABLE, 11)?,
-        progress: Progress {
-            status: row.name(TABLE, 12, MessageStatus::parse)?,
-            failure: failure.map(|text| sql::from_json(TABLE, &text)).transpose()?,
-        },
+        progress: progress(row, 12)?,
         send_at: row.optional_time(TABLE, 17)?,
         expires_at: row.optional_time(TABLE, 18)?,
         created_at: row.time(TABLE, 14)?,
-        updated_at: row.time(TABLE, 15)?,
-        timeline: timeline.lines().map(|line| sql::from_json(TABLE, line)).collect::<Result<_, _>>()?,
+        updated_at,
+        timeline: timeline.lines().map(|line| step(line, updated_at)).collect(),
     })
+}
+
+pub(super) fn direction(row: &Row, column: usize) -> Result<Direction, StoreError> {
+    row.name_or(TABLE, column, Direction::parse, Direction::Unknown)
+}
+
+/// Reads the status at `column` and the failure behind it.
+pub(super) fn progress(row: &Row, column: usize) -> Result<Progress, StoreError> {
+    Ok(Progress {
+        status: row.name_or(TABLE, column, MessageStatus::parse, MessageStatus::Unknown)?,
+        failure: row.optional_json_or(TABLE, column + 1, || Some(Failure::new(FailureCode::Unknown)))?,
+    })
+}
+
+/// `updated_at` stands in for a time that cannot be read.
+fn step(line: &str, updated_at: Timestamp) -> TimelineEntry {
+    let unknown = TimelineEntry { status: MessageStatus::Unknown, at: updated_at, reason: None };
+    serde_json::from_str(line).unwrap_or(unknown)
 }

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::Tx;
 use crate::{
-    Evidence, EvidenceOutcome, InboundOutcome, OutboxMessage, StoreError,
+    Claimed, Evidence, EvidenceOutcome, InboundOutcome, StoreError,
     keys::KeyWrite,
     messages::{Claim, InboundRows, PendingAccept},
 };
@@ -45,7 +45,7 @@ pub(crate) enum Request {
     /// Move messages on.
     Evidence(Pending<Vec<Evidence>, Vec<EvidenceOutcome>>),
     /// Take messages from the queue.
-    Claim(Pending<Claim, Vec<OutboxMessage>>),
+    Claim(Pending<Claim, Claimed>),
     /// Put, tag and delete keys.
     Keys(Pending<Vec<KeyWrite>, ()>),
     /// Anything else, in the same transaction.

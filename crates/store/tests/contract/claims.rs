@@ -8,7 +8,7 @@ use waypost_store::{EvidenceOutcome, OutboxMessage};
 use crate::support::{TestDatabase, jid};
 
 async fn claim(db: &TestDatabase, session: SessionId, busy: &[Jid], limit: u32) -> Vec<OutboxMessage> {
-    db.store.claim_queued_system(session, busy, limit, db.tick()).await.unwrap()
+    db.store.claim_queued_system(session, busy, limit, db.tick()).await.unwrap().messages
 }
 
 fn ids(messages: &[OutboxMessage]) -> Vec<MessageId> {

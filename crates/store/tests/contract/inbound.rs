@@ -16,7 +16,10 @@ on_both_databases! {
         let read = db.store.message(tenant, written.id).await.unwrap().unwrap();
         assert_eq!((read.direction, read.status()), (Direction::Inbound, MessageStatus::Received));
         assert_eq!(read.wa_id, written.inbound.wa_id);
-        assert_eq!((read.remote_jid, read.from), (written.inbound.chat, Some(written.inbound.sender)));
+        assert_eq!(
+            (read.remote_jid, read.from),
+            (written.inbound.chat.to_string(), Some(written.inbound.sender))
+        );
         assert_eq!((read.push_name, read.to), (written.inbound.push_name, written.to));
         assert_eq!(read.content, written.inbound.content);
         assert_eq!(read.created_at, written.received_at);

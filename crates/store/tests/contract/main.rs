@@ -19,6 +19,7 @@ mod lists;
 mod messages;
 mod number_checks;
 mod opening;
+mod other_versions;
 mod pacing;
 mod people;
 mod sandbox_mailbox;

@@ -19,7 +19,7 @@ on_both_databases! {
         assert_eq!(read.session_id, session);
         assert_eq!(read.direction, Direction::Outbound);
         assert_eq!(read.wa_id, written.wa_id);
-        assert_eq!(read.remote_jid, jid("919876543210"));
+        assert_eq!(read.remote_jid, jid("919876543210").to_string());
         assert_eq!(read.to.as_deref(), Some("919876543210"));
         assert_eq!((read.from, read.push_name), (None, None));
         assert_eq!(read.content, written.content);

@@ -22,6 +22,29 @@ on_both_databases! {
         assert_eq!(count(&raw, "SELECT COUNT(*) FROM meta").await, 1);
     }
 
+    async fn a_database_from_before_the_first_release_is_refused_and_left_alone(db: &TestDatabase) {
+        let raw = db.raw().await;
+        crate::support::execute(&raw, "UPDATE seaql_migrations SET version = 'm0001_accounts_sessions_messages'").await;
+        let error = Store::open(&db.config, db.env.clone()).await.unwrap_err();
+        assert!(matches!(&error, StoreError::BeforeTheFirstRelease), "{error}");
+        assert!(error.to_string().contains("start with a new one"), "{error}");
+        assert_eq!(count(&raw, "SELECT COUNT(*) FROM seaql_migrations").await, 1);
+        assert_eq!(count(&raw, "SELECT COUNT(*) FROM messages").await, 0);
+    }
+
+    async fn a_database_that_a_newer_version_has_changed_is_opened(db: &TestDatabase) {
+        let raw = db.raw().await;
+        let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_of_a_newer_version', 0)";
+        crate::support::execute(&raw, newer).await;
+        crate::support::execute(&raw, "ALTER TABLE messages ADD COLUMN reactions TEXT").await;
+        let store = db.reopen().await;
+        let message = db.outbound(db.tenant(), db.env.new_id(), "919876543210");
+        store.accept_message(message.clone()).await.unwrap();
+        assert!(store.message(message.tenant_id, message.id).await.unwrap().is_some());
+        store.close().await;
+        assert_eq!(count(&raw, "SELECT COUNT(*) FROM seaql_migrations").await, 2);
+    }
+
     async fn another_master_key_is_refused_at_once(db: &TestDatabase) {
         let config = StoreConfig { master_key: MasterKey::new([43; 32]), ..db.config.clone() };
         let error = Store::open(&config, db.env.clone()).await.unwrap_err();

@@ -165,7 +165,7 @@ on_both_databases! {
         }
         paced.claim(8, 0).await;
         db.store.leave_lanes_system(paced.session).await.unwrap();
-        let claim = db.store.claim_queued_system(paced.session, &[], 64, db.tick()).await.unwrap();
+        let claim = db.store.claim_queued_system(paced.session, &[], 64, db.tick()).await.unwrap().messages;
         assert_eq!(claim.iter().map(|message| message.id).collect::<Vec<_>>(), ids);
     }
 

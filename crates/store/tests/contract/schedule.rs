@@ -48,7 +48,7 @@ on_both_databases! {
 
         let early = db.store.queue_due_system(at.minus(Duration::from_millis(1))).await.unwrap();
         assert_eq!((early.sessions, early.next), (vec![], Some(at)));
-        assert!(db.store.claim_queued_system(session, &[], 9, at.plus(MINUTE)).await.unwrap().is_empty());
+        assert!(db.store.claim_queued_system(session, &[], 9, at.plus(MINUTE)).await.unwrap().messages.is_empty());
 
         let restarted = db.reopen().await;
         let due = restarted.queue_due_system(at).await.unwrap();
@@ -58,7 +58,7 @@ on_both_databases! {
         let steps: Vec<_> = read.timeline.iter().map(|step| (step.status, step.at)).collect();
         assert_eq!(steps, [(MessageStatus::Scheduled, read.created_at), (MessageStatus::Queued, at)]);
         assert_eq!(events(db, tenant).await, [("message.queued".to_owned(), id.to_string())]);
-        assert_eq!(db.store.claim_queued_system(session, &[], 9, at).await.unwrap()[0].id, id);
+        assert_eq!(db.store.claim_queued_system(session, &[], 9, at).await.unwrap().messages[0].id, id);
     }
 
     async fn a_time_that_has_come_already_is_no_schedule(db: &TestDatabase) {
@@ -117,7 +117,7 @@ on_both_databases! {
         assert_eq!(db.store.next_expiry_system(MINUTE).await.unwrap(), Some(at));
         assert_eq!(expire(&db.store, at.minus(Duration::from_millis(1)), MINUTE).await, []);
 
-        let claimed = db.store.claim_queued_system(session, &[], 9, at).await.unwrap();
+        let claimed = db.store.claim_queued_system(session, &[], 9, at).await.unwrap().messages;
         let claimed: Vec<_> = claimed.into_iter().map(|message| (message.id, message.expires_at)).collect();
         assert_eq!(claimed, [(later, Some(at.plus(Duration::from_millis(1)))), (never, None)]);
 

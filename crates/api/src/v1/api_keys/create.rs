@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use waypost_accounts::NewApiKey;
 use waypost_domain::{Scope, Timestamp};
 
-use super::{ApiKeyAnswer, scopes};
+use super::{ApiKeyAnswer, known_scopes};
 use crate::{
     App,
     auth::{ManageApiKeys, Tenant},
@@ -25,7 +25,7 @@ pub struct CreateApiKeyRequest {
     #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Web shop")]
     name: String,
     /// What it may do; everything, when none are named.
-    #[schema(schema_with = scopes, required = false)]
+    #[schema(schema_with = known_scopes, required = false)]
     scopes: Vec<Scope>,
     /// When it is to stop working; never, when absent.
     #[schema(value_type = Option<String>, format = DateTime, example = json!(null))]

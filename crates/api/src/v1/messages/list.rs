@@ -12,7 +12,7 @@ use utoipa::{
 use waypost_domain::{Direction, MessageStatus, Recipient};
 use waypost_gateway::lists::MessageFilter;
 
-use super::{DIRECTIONS, MessageAnswer, directions, statuses};
+use super::{DIRECTIONS, MessageAnswer, known_directions, known_statuses};
 use crate::{
     App,
     auth::{ReadMessages, Tenant},
@@ -67,8 +67,8 @@ impl IntoParams for ListQuery {
         };
         let own = [
             ("sessionId", id, "Of this session."),
-            ("status", statuses(), "With this status."),
-            ("direction", directions(), "Sent, or received."),
+            ("status", known_statuses(), "With this status."),
+            ("direction", known_directions(), "Sent, or received."),
             ("to", text().pattern(Some(TO)).build(), WITH),
             ("from", time(), "Created at or after this time."),
             ("until", time(), "Created before this time."),

@@ -4,7 +4,7 @@ use axum::extract::State;
 use utoipa::ToSchema;
 use waypost_domain::EngineKind;
 
-use super::{ENGINES, SessionAnswer, engines};
+use super::{ENGINES, SessionAnswer, known_engines};
 use crate::{
     App,
     auth::{Tenant, WriteSessions},
@@ -22,7 +22,7 @@ pub struct CreateSessionRequest {
     #[schema(min_length = 1, max_length = 100, pattern = r"\S", example = "Shop")]
     name: String,
     /// `sandbox` makes one that needs no phone.
-    #[schema(schema_with = engines, required = false)]
+    #[schema(schema_with = known_engines, required = false)]
     engine: EngineKind,
 }
 

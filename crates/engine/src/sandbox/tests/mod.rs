@@ -103,7 +103,7 @@ impl Recorder {
             .iter()
             .map(|inbound| match &inbound.content {
                 Content::Text { text } => text.clone(),
-                Content::Unsupported { kind } => panic!("not a text: {kind}"),
+                other => panic!("not a text: {other:?}"),
             })
             .collect()
     }

@@ -278,10 +278,8 @@ impl<'a> Dispatcher<'a> {
         }
         let (store, session, at) = (self.inner.store.clone(), self.session.id, self.inner.env.now());
         let claim = async move {
-            let messages = store.claim_queued_system(session, &busy, limit, at).await?;
-            // A full claim may have left some behind.
-            let more = messages.len() >= room;
-            Ok(Claimed { messages, more, first_contacts_wait: false, counted: None })
+            let claimed = store.claim_queued_system(session, &busy, limit, at).await?;
+            Ok(Claimed { messages: claimed.messages, more: claimed.more, first_contacts_wait: false, counted: None })
         };
         (Some(Box::pin(claim)), None)
     }
