@@ -63,7 +63,7 @@ impl Env {
     }
 
     /// A fresh WhatsApp message id of the form that WhatsApp Web clients draw: `3EB0` and 18 hex digits
-    /// (whatsapp-rust 0.7.0, `wr/send`; notes/wire.md 1.4).
+    /// (whatsapp-rust 0.7.0, `wr/send`; docs/protocol.md, "Sending").
     pub fn new_wa_message_id(&self) -> WaMessageId {
         use std::fmt::Write;
         let mut id = String::with_capacity(22);

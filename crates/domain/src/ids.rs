@@ -69,7 +69,7 @@ uuid_id!(
 );
 
 /// A message's id on the wire. For our own messages it is drawn when the message is accepted and never changes:
-/// phones know a repeat by it (design.md, promise 2).
+/// phones know a repeat by it (docs/guarantees.md 2).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WaMessageId(String);

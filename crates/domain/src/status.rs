@@ -1,6 +1,6 @@
 //! The status machine of a message: [`Progress::advance`] is the one function that may move it.
 //!
-//! It guarantees (design.md, promise 3) that a status only ever advances: acknowledgements and receipts may come
+//! It guarantees (docs/guarantees.md 3) that a status only ever advances: acknowledgements and receipts may come
 //! doubled, late, early, in any order and from any device, and the result is the highest state that the evidence
 //! proves. `failed` and `canceled` are final, with one exception that truth demands: a message that failed because nobody
 //! confirmed it, or because WhatsApp refused it, may have been taken when it was sent before under the same id. It is

@@ -23,8 +23,8 @@ pub struct WhatsappConfig {
     /// How many one-time prekeys are made at linking and whenever the server runs low.
     ///
     /// Each new contact that writes first uses one up; without them the first message is merely less protected. WhatsApp
-    /// Web makes 812, which costs 12 ms of CPU and 812 encrypted rows for each session that is linked (notes/wire.md
-    /// 1.7); 200 cost a quarter, and leave 195 first contacts between two uploads.
+    /// Web makes 812, which costs 12 ms of CPU and 812 encrypted rows for each session that is linked
+    /// (docs/protocol.md, "Cost"); 200 cost a quarter, and leave 195 first contacts between two uploads.
     pub prekeys: usize,
     /// How long the lookup of the version may take.
     pub version_timeout: Duration,

@@ -1,10 +1,10 @@
 //! The gate in front of a connection: no confirmation of a receipt leaves before the receipt is on disk.
 //!
-//! WhatsApp keeps a receipt until the client confirms it, and then never says it again. The client confirms receipts
-//! by itself, whatever their handler did (notes/wire.md 1.5), so a process killed in that moment would have lost one for
-//! good, and a delivered message would be shown as `sent` for ever. But the client calls the handler first and writes the
-//! confirmation afterwards. So it is enough that no bytes pass before the receipts that were posted ahead of them are
-//! written: each frame carries a mark ([`EventSink::mark`]), and waits for it.
+//! WhatsApp keeps a receipt until the client confirms it, and then never says it again. The client confirms receipts by
+//! itself, whatever their handler did (docs/protocol.md, "Receiving and receipts"), so a process killed in that moment
+//! would have lost one for good, and a delivered message would be shown as `sent` for ever. But the client calls the
+//! handler first and writes the confirmation afterwards. So it is enough that no bytes pass before the receipts that
+//! were posted ahead of them are written: each frame carries a mark ([`EventSink::mark`]), and waits for it.
 //!
 //! Frames keep their order, which the cipher demands; those that carry messages wait along. While no receipt is on its
 //! way to the disk nothing waits.

@@ -1,5 +1,5 @@
 //! The WebSocket to WhatsApp: one factory, and with it one TLS configuration, for all sessions. A configuration for
-//! each connection would cost 32 KB instead of 12 (notes/wire.md 1.7) and resume no TLS session.
+//! each connection would cost 32 KB instead of 12 (docs/protocol.md, "Cost") and resume no TLS session.
 
 use whatsapp_rust::transport::{TokioWebSocketTransportFactory, default_tls_connector};
 

@@ -25,7 +25,7 @@ pub(crate) fn ack(ack: &ServerAck, now: Timestamp) -> Option<MessageEvent> {
     })
 }
 
-/// The code for an ack's error number (notes/wire.md 1.4).
+/// The code for an ack's error number (docs/protocol.md, "Sending").
 ///
 /// An error that asks to come back later (500, 503) is a refusal like any other: the server has taken the stanza and
 /// judged it, and whether to send a new message is for the caller to say, who sees the number.

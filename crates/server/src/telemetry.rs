@@ -4,8 +4,8 @@
 //! nobody empties. Up to [`MAX_LINES`] wait for it; what comes on top is dropped, counted, and told of.
 //!
 //! It never carries key material: what `wacore_libsignal` logs (raw LIDs, identity and ratchet keys, at WARN and above:
-//! notes/wire.md 1.6) is dropped whatever the filter says, and so is what names phone numbers and pairing codes. Records of the `log` crate, which whatsapp-rust writes, come
-//! through the same filter.
+//! docs/protocol.md, "Logs") is dropped whatever the filter says, and so is what names phone numbers and pairing codes.
+//! Records of the `log` crate, which whatsapp-rust writes, come through the same filter.
 
 use std::{
     io::{BufWriter, IsTerminal},

@@ -4,7 +4,8 @@
 //!
 //! - **A write that returned is on disk.** Every method awaits the commit of the key store's group-commit writer, so
 //!   the client's synchronous points (a session or sender key at the edge of its counter lease, a prekey before its
-//!   upload, a pending inbound message before its decryption counts) hold even against power loss (notes/wire.md 1.2).
+//!   upload, a pending inbound message before its decryption counts) hold even against power loss (docs/protocol.md,
+//!   "Storage").
 //! - **A failure is loud.** A write that did not reach the disk is an error, and the client aborts the send.
 //! - **A deletion stays.** Nothing is written behind the client's back, marking a prekey as uploaded never inserts it,
 //!   and a backend whose client has ended is [sealed](SessionBackend::seal): what its stray tasks still want to write

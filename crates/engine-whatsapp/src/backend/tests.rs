@@ -1,4 +1,4 @@
-//! The durability rules of notes/wire.md 1.2, each on a SQLite file.
+//! The durability rules of docs/protocol.md, "Storage", each on a SQLite file.
 //!
 //! "On disk" is tested by closing the database and opening it anew: what the second store does not see was not
 //! committed.

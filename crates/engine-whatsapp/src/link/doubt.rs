@@ -1,7 +1,7 @@
 //! Whether WhatsApp means it when it says that a device was unlinked. Free of I/O.
 //!
 //! The word alone is not enough: other gateways have lost credentials to a 401 that the next login did not repeat
-//! (notes/users.md 11), and lost credentials cost the owner a walk to their phone. So the link logs in again with the
+//! (WAHA, Evolution and others have reports of it), and lost credentials cost the owner a walk to their phone. So the link logs in again with the
 //! same credentials. They are given up where WhatsApp refuses that too: once after it named the device as removed
 //! (`<conflict type="device_removed">`, what an owner's unlinking looks like), twice after any other word. A login that
 //! succeeds proves that they are good.

@@ -19,7 +19,7 @@ use crate::{EventSink, Link, LinkError, PairingCode, SendFailure, SessionSpec};
 /// What every pretend phone types in.
 const PAIRING_CODE: &str = "SANDBOX1";
 
-/// How long WhatsApp's own pairing codes work (notes/wire.md 1.3: 180 s).
+/// How long WhatsApp's own pairing codes work (docs/protocol.md, "Pairing": 180 s).
 const PAIRING_CODE_LIFE: Duration = Duration::from_mins(3);
 
 /// A session's link to the pretend network.

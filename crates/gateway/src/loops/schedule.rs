@@ -6,7 +6,7 @@
 //! - a burst stays fair: messages are queued in small commits between which everybody else writes, and each session's
 //!   dispatcher is woken after each;
 //! - messages become `queued` in the order of their `sendAt`, of the same time in the order of acceptance. Those that
-//!   then wait together leave in the order of acceptance, like all that wait (design.md, promise 4).
+//!   then wait together leave in the order of acceptance, like all that wait (docs/guarantees.md 4).
 //!
 //! It sleeps until the next `sendAt`, which the writer tells it and an earlier accept sets forward ([`Alarm`]).
 

@@ -1,7 +1,7 @@
 //! Accept a message: the first arrow of the one way through.
 //!
 //! It guarantees that
-//! - the answer `queued` follows the commit (design.md, promise 1);
+//! - the answer `queued` follows the commit (docs/guarantees.md 1);
 //! - the message's id on the wire is drawn here and stored in the same commit (promise 2);
 //! - of the requests with one `Idempotency-Key`, however they come, one becomes a message; the others get its answer,
 //!   whatever has become of its session meanwhile (promise 5);

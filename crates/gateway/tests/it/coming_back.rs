@@ -1,5 +1,5 @@
 //! Sessions come back by themselves: spread out after a start, in growing steps where WhatsApp refuses them, and never
-//! where a person has to say so (design.md, promise 6).
+//! where a person has to say so (docs/guarantees.md 6).
 
 use std::time::Duration;
 

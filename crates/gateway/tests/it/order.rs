@@ -1,5 +1,5 @@
 //! Messages of one session to one chat leave in the order accepted, and no chat or session delays another
-//! (design.md, promise 4).
+//! (docs/guarantees.md 4).
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

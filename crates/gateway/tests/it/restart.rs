@@ -1,4 +1,4 @@
-//! Lost connections and restarts: what was on its way goes on under its id (design.md, promises 1, 2 and 6).
+//! Lost connections and restarts: what was on its way goes on under its id (docs/guarantees.md 1, 2 and 6).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Sessions: their states are true and never a dead end (design.md, promise 6), and tenants are walls (promise 9).
+//! Sessions: their states are true and never a dead end (docs/guarantees.md 6), and tenants are walls (promise 9).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the network says is what the status says (design.md, promise 3).
+//! What the network says is what the status says (docs/guarantees.md 3).
 
 use std::time::Duration;
 

@@ -49,7 +49,7 @@ use crate::{
 /// [`send`] that is about half a minute.
 const SEND_FAILURES: u32 = 6;
 /// How long a link may take over one message. It fetches keys and waits for the offline queue, up to 60 s of it
-/// (notes/wire.md 1.4).
+/// (docs/protocol.md, "Sending").
 const SEND_TIME: Duration = Duration::from_secs(90);
 /// Claims that leave out busy chats read past those chats' rows, so they are made only so often.
 const BUSY_CLAIM_PAUSE: Duration = Duration::from_millis(50);

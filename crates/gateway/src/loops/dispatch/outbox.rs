@@ -3,7 +3,7 @@
 //!
 //! It guarantees that
 //! - messages to one chat are handed out in the order of acceptance, one at a time, and a chat that is slow, failing
-//!   or unanswered holds up no other (design.md, promise 4);
+//!   or unanswered holds up no other (docs/guarantees.md 4);
 //! - a message goes out again only under its own id, and only so often: [`Limits::send_attempts`] times without an
 //!   answer on a connection that lived, [`MAX_SENDS`] times in all (promise 3);
 //! - what has expired is handed out no more ([`Outbox::expired`]);
