@@ -16,8 +16,8 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
-use wacore::{iq::keepalive::KeepaliveSpec, store::traits::DeviceStore as _, types::events::PairSuccess};
-use whatsapp_rust::{Client, IqError};
+use wacore::{store::traits::DeviceStore as _, types::events::PairSuccess};
+use whatsapp_rust::Client;
 
 use super::{
     Command, LinkCore,
@@ -25,6 +25,7 @@ use super::{
     doubt::{Doubt, Unlinked},
     events::{Change, Events, MAX_WAITING},
     liveness::{Liveness, Signs, Verdict},
+    questions,
     redelivery::Redelivery,
 };
 use crate::{backend::SessionBackend, inbound, jid, version::Version};
@@ -129,15 +130,6 @@ async fn told(orders: &mut watch::Receiver<Option<Command>>) -> Command {
 async fn told_to_close(orders: &mut watch::Receiver<Option<Command>>) {
     if told(orders).await == Command::Logout {
         std::future::pending::<()>().await;
-    }
-}
-
-/// Waits for the answer to a question, where one is under way.
-async fn answer(question: &mut Option<JoinHandle<bool>>) -> bool {
-    match question {
-        // One that broke off was not answered.
-        Some(question) => question.await.unwrap_or(false),
-        None => std::future::pending().await,
     }
 }
 
@@ -260,7 +252,7 @@ impl Running {
                         Err(error) => error.to_string(),
                     });
                 }
-                answered = answer(&mut self.question) => {
+                answered = questions::answer(&mut self.question) => {
                     self.question = None;
                     if answered {
                         self.liveness.proved(Instant::now());
@@ -268,7 +260,7 @@ impl Running {
                         self.give_up_connection(SILENT);
                     }
                 }
-                answered = answer(&mut self.database) => {
+                answered = questions::answer(&mut self.database) => {
                     self.database = None;
                     if answered && self.link.lines.present_is_spoiled() {
                         self.redelivery.begins(Instant::now());
@@ -378,7 +370,7 @@ impl Running {
         if self.link.lines.present_is_spoiled() && !self.is_closing() {
             self.lost(UNSTORED.to_owned());
             if self.database.is_none() && self.redelivery.is_due(now) {
-                self.database = Some(self.ask_database());
+                self.database = Some(questions::ask_database(&self.link));
             }
             return;
         }
@@ -389,7 +381,9 @@ impl Running {
         let signs = self.signs();
         if self.connected {
             match self.liveness.look(signs, now) {
-                Verdict::Doubtful if self.question.is_none() => self.question = Some(self.ask()),
+                Verdict::Doubtful if self.question.is_none() => {
+                    self.question = Some(questions::ask_server(&self.link, &self.client));
+                }
                 Verdict::Mute => return self.give_up_connection(MUTE),
                 Verdict::Alive | Verdict::Doubtful => {}
             }
@@ -426,25 +420,6 @@ impl Running {
             sent: self.link.sent.load(Ordering::Relaxed),
             answered: self.link.answered.load(Ordering::Relaxed),
         }
-    }
-
-    /// Asks the server for a sign of life.
-    fn ask(&self) -> JoinHandle<bool> {
-        let (client, patience) = (self.client.clone(), self.link.shared.config.timings.answer);
-        tokio::spawn(async move {
-            // A refusal is an answer too. The outer limit is for a socket that takes nothing.
-            let asked = client.execute(KeepaliveSpec::with_timeout(patience));
-            matches!(
-                timeout(patience, asked).await,
-                Ok(Ok(()) | Err(IqError::ServerError { .. } | IqError::UnexpectedResponseType { .. }))
-            )
-        })
-    }
-
-    /// Asks the database for a row, and to keep one.
-    fn ask_database(&self) -> JoinHandle<bool> {
-        let store = self.link.shared.store.clone();
-        tokio::spawn(async move { store.ping().await.is_ok() && store.prove_writer(Duration::ZERO).await.is_ok() })
     }
 
     /// Has the client make a connection anew that is there in name alone.

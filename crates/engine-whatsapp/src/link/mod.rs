@@ -11,6 +11,7 @@ mod events;
 mod liveness;
 mod lookup;
 mod pairing;
+mod questions;
 mod redelivery;
 
 pub(crate) use doubt::Unlinked;
