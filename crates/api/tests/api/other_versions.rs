@@ -11,6 +11,7 @@ async fn a_list_shows_a_message_of_another_version_as_unknown() {
     let account = api.account().await;
     for (to, set) in [
         ("919876543210", r#"content = '{"type":"sticker","sha256":[1,2]}'"#),
+        ("919876543215", r#"content = '{"type":"text","paragraphs":["Hello"]}'"#),
         ("919876543211", "status = 'prepared'"),
         ("919876543212", r#"status = 'failed', failure = '{"code":"TOO_LARGE","reason":null}'"#),
         ("919876543213", "remote_jid = '1@newsletter', direction = 'sideways'"),
