@@ -58,6 +58,7 @@ impl TransportFactory for GatedFactory {
         &self,
     ) -> anyhow::Result<(Arc<dyn Transport>, whatsapp_rust::async_channel::Receiver<TransportEvent>)> {
         self.lines.begin().await;
+        let on = self.lines.present();
         let (inner, events) = self.inner.create_transport().await?;
         self.lines.opened(&inner);
         let (frames, waiting) = mpsc::channel(WAITING);
@@ -66,7 +67,7 @@ impl TransportFactory for GatedFactory {
             sink: self.sink.clone(),
             ratchet: self.ratchet.clone(),
             lines: self.lines.clone(),
-            on: self.lines.present(),
+            on,
             session: self.session,
         };
         let passing = tokio::spawn(way.pass(waiting));

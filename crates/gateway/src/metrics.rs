@@ -172,7 +172,8 @@ impl Metrics {
         }
         for (engine, status, count) in seen.sessions {
             let labels = SessionLabels { engine: engine.as_str(), status: status.as_str() };
-            self.sessions.get_or_create(&labels).set(gauge(count));
+            // What this version does not know is one series, and may come in several rows.
+            self.sessions.get_or_create(&labels).inc_by(gauge(count));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Messages: the queue, the record and the history in one table.
 //!
-//! The row is the queue (ARCHITECTURE.md, "One way through"): a message that waits is a row with status `queued`, and
+//! The row is the queue (ARCHITECTURE.md, "The one way through"): a message that waits is a row with status `queued`, and
 //! claiming it is an update to `sending`. Every change of a status writes the row, its timeline and its event in one
 //! commit, through [`waypost_domain::Progress::advance`] and nothing else.
 

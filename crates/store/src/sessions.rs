@@ -208,13 +208,15 @@ impl Store {
         sessions.iter().map(read).filter(|session| session.as_ref().map_or(true, is_known)).collect()
     }
 
-    /// How many sessions there are, by their engine and their status. Reads every session; waits for a reader as lists do.
+    /// How many sessions there are, by their engine and their status; names of other versions are several times `Unknown`.
+    /// Reads every session; waits for a reader as lists do.
     pub async fn count_sessions_system(&self) -> Result<Vec<(EngineKind, SessionStatus, u64)>, StoreError> {
         let _turn = self.list_turn().await?;
         let sql = "SELECT engine, status, COUNT(*) FROM sessions GROUP BY engine, status";
         let rows = self.read().all(sql, Vec::new()).await?;
         let count = |row: &Row| {
-            let (engine, status) = (row.name(TABLE, 0, EngineKind::parse)?, row.name(TABLE, 1, SessionStatus::parse)?);
+            let engine = row.name_or(TABLE, 0, EngineKind::parse, EngineKind::Unknown)?;
+            let status = row.name_or(TABLE, 1, SessionStatus::parse, SessionStatus::Unknown)?;
             Ok((engine, status, row.count(TABLE, 2)?))
         };
         rows.iter().map(count).collect()

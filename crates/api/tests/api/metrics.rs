@@ -111,6 +111,22 @@ async fn without_the_database_the_counters_are_there_and_the_gauges_that_need_it
 }
 
 #[tokio::test]
+async fn sessions_of_another_version_are_counted_as_unknown_and_hide_no_other() {
+    let api = Api::start().await;
+    let account = api.account().await;
+    for (name, engine) in [("second", "telegram"), ("third", "signal")] {
+        let body = json!({ "name": name, "engine": "sandbox" });
+        api.post("/api/v1/whatsapp", account.person(), body).await.data(StatusCode::CREATED);
+        api.write(&format!("UPDATE sessions SET engine = '{engine}', status = 'asleep' WHERE name = '{name}'")).await;
+    }
+    let text = metrics(&api).await;
+    assert_eq!(value(&text, r#"waypost_sessions{engine="unknown",status="unknown"}"#), 2.0);
+    let known =
+        text.lines().filter(|line| line.starts_with(r#"waypost_sessions{engine="sandbox""#) && line.ends_with(" 1"));
+    assert_eq!(known.count(), 1, "{text}");
+}
+
+#[tokio::test]
 async fn strangers_learn_nothing() {
     let api = Api::start().await;
     let account = api.account().await;
