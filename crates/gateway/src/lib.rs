@@ -162,11 +162,6 @@ impl Gateway {
         Self { inner: Arc::new(inner) }
     }
 
-    /// How many acknowledgements and receipts were dropped since the start because the database did not keep up.
-    pub fn dropped_evidence(&self) -> u64 {
-        self.inner.recorder.dropped()
-    }
-
     /// The clock and the random source that the use cases go by.
     pub fn env(&self) -> &Env {
         &self.inner.env

@@ -120,7 +120,7 @@ async fn sessions_of_another_version_are_counted_as_unknown_and_hide_no_other() 
         api.write(&format!("UPDATE sessions SET engine = '{engine}', status = 'asleep' WHERE name = '{name}'")).await;
     }
     let text = metrics(&api).await;
-    assert_eq!(value(&text, r#"waypost_sessions{engine="unknown",status="unknown"}"#), 2.0);
+    assert!(text.lines().any(|line| line == r#"waypost_sessions{engine="unknown",status="unknown"} 2"#), "{text}");
     let known =
         text.lines().filter(|line| line.starts_with(r#"waypost_sessions{engine="sandbox""#) && line.ends_with(" 1"));
     assert_eq!(known.count(), 1, "{text}");

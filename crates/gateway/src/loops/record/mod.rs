@@ -119,12 +119,7 @@ impl Recorder {
         }
     }
 
-    /// How many pieces of evidence were dropped since the start.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.get()
-    }
-
-    /// What counts them.
+    /// Counts what was dropped since the start because the database did not keep up.
     pub(crate) const fn dropped_counter(&self) -> &Counter {
         &self.dropped
     }
@@ -254,11 +249,11 @@ mod tests {
         for _ in 0..QUEUE {
             assert!(recorder.post(&session, acked(), false));
         }
-        assert_eq!(recorder.dropped(), 0);
+        assert_eq!(recorder.dropped.get(), 0);
         for _ in 0..3 {
             assert!(!recorder.post(&session, acked(), true));
         }
-        assert_eq!(recorder.dropped(), 3);
+        assert_eq!(recorder.dropped.get(), 3);
         // What is lost for want of room holds up nobody.
         session.receipts.reached(session.receipts.mark()).now_or_never().expect("nothing waits to be written");
     }
